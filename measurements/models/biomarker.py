@@ -1,0 +1,93 @@
+"""Measurable quantities of a trial, and the laboratories' methods for them."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from trials.models import Laboratory, Trial
+
+
+class Biomarker(models.Model):
+    """A quantity that a trial measures, chosen from the catalogue or the trial's own."""
+
+    class OutcomeClass(models.TextChoices):
+        PROINFLAMMATORY = "proinflammatory", _("Proinflammatory")
+        ANTIINFLAMMATORY = "antiinflammatory", _("Anti-inflammatory")
+        ANTIBODY = "antibody", _("Antibody")
+        IMMUNE_CELL_COUNT = "immune_cell_count", _("Immune cell count")
+        NK_CYTOTOXICITY = "nk_cytotoxicity", _("NK cytotoxicity")
+        VIRAL_LOAD = "viral_load", _("Viral load")
+        OTHER_IMMUNE = "other_immune", _("Other immune")
+        HPA_AXIS = "hpa_axis", _("HPA axis")
+        OXYTOCIN = "oxytocin", _("Oxytocin")
+        STRESS = "stress", _("Stress")
+        NON_SPECIFIC = "non_specific", _("Non-specific factor")
+        CLINICAL = "clinical", _("Clinical")
+
+    class Direction(models.TextChoices):
+        BENEFICIAL = "beneficial", _("Beneficial: more is better")
+        HARMFUL = "harmful", _("Harmful: less is better")
+        NEUTRAL = "neutral", _("Neutral")
+
+    class Scale(models.TextChoices):
+        LOG = "log", _("Natural logarithm")
+        IDENTITY = "identity", _("As measured")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="biomarkers")
+    code = models.CharField(max_length=20)
+    name = models.CharField(max_length=120)
+    outcome_class = models.CharField(max_length=20, choices=OutcomeClass.choices)
+    direction = models.CharField(max_length=10, choices=Direction.choices)
+    analysis_scale = models.CharField(max_length=10, choices=Scale.choices, default=Scale.LOG)
+    unit = models.CharField(max_length=30, help_text=_("UCUM; what values are stored and analysed in."))
+    molar_mass = models.DecimalField(max_digits=12, decimal_places=4, null=True, blank=True, help_text=_("g/mol"))
+    plausible_low = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    plausible_high = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    may_be_negative = models.BooleanField(default=False)
+    aliases = models.JSONField(default=list, blank=True)
+    specimen_type = models.CharField(max_length=20, default="serum")
+    loinc = models.CharField(max_length=12, blank=True)
+    loinc_source = models.CharField(max_length=200, blank=True)
+    loinc_verified = models.BooleanField(default=False)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["trial", "position", "code"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "code"], name="a_biomarker_code_is_unique_in_its_trial"),
+            models.CheckConstraint(
+                condition=Q(plausible_low=None) | Q(plausible_high=None) | Q(plausible_low__lte=F("plausible_high")),
+                name="a_plausible_range_is_not_upside_down",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Assay(models.Model):
+    """A laboratory's method for a biomarker, in one version, with its limits in its own unit."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="assays")
+    laboratory = models.ForeignKey(Laboratory, on_delete=models.PROTECT, related_name="assays")
+    biomarker = models.ForeignKey(Biomarker, on_delete=models.PROTECT, related_name="assays")
+    code = models.SlugField(max_length=40)
+    method = models.CharField(max_length=200, blank=True)
+    version = models.CharField(max_length=40, default="1")
+    unit = models.CharField(max_length=30)
+    lower_limit_of_detection = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    lower_limit_of_quantification = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    upper_limit_of_quantification = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    valid_from = models.DateField(null=True, blank=True)
+    valid_to = models.DateField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["trial", "laboratory", "biomarker", "code"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["trial", "laboratory", "code", "version"], name="an_assay_version_is_unique_in_its_laboratory"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} ({self.version})"

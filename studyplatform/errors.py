@@ -1,0 +1,146 @@
+"""From a rule that said no to HTTP: problem+json (RFC 9457) for machines, a page for people. Nobody else does this."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from trials.errors import InConflict, RuleBroken
+
+log = logging.getLogger(__name__)
+Answer = Callable[[HttpRequest], HttpResponse]
+
+TITLES = {
+    400: "The request could not be read",
+    401: "No valid token",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    406: "This form is not offered",
+    409: "Not now",
+    413: "Too large",
+    415: "Wrong content type",
+    422: "Nothing was saved",
+    429: "Too many requests",
+    500: "Something went wrong here",
+    503: "For a moment not available",
+}
+UNAVAILABLE = "The database does not answer. Nothing was saved. Send the same request again in a few seconds."
+
+
+def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """Return the body of a problem answer."""
+    return {"type": f"/api/v1/problems/{code}", "title": TITLES[status], "status": status, "detail": detail, "code": code, **more}
+
+
+def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer an exception from an API view; None lets Django's handling go on (a fault of ours, 500)."""
+    if isinstance(error, RuleBroken):
+        body = problem(error.status, error.code, error.sentence, errors=error.rows)
+        retry_after = error.retry_after if isinstance(error, InConflict) else None
+        return _answer(error.status, body, {} if retry_after is None else {"Retry-After": str(retry_after)})
+    if isinstance(error, (OperationalError, InterfaceError)):
+        return _answer(503, problem(503, "unavailable", UNAVAILABLE), {"Retry-After": "5"})
+    if isinstance(error, Http404):
+        return _answer(404, problem(404, "not_found", "There is nothing at this address that you may see."))
+    if isinstance(error, PermissionDenied):
+        return _answer(403, problem(403, "not_allowed", "Your rights do not include this."))
+    if isinstance(error, exceptions.APIException):
+        return _framework_answer(error)
+    return None
+
+
+def _framework_answer(error: exceptions.APIException) -> Response:
+    status = 422 if isinstance(error, exceptions.ValidationError) else error.status_code
+    headers = {}
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait) + 1)  # type: ignore[attr-defined]
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if isinstance(error, exceptions.ValidationError):
+        fields = error.get_full_details()
+        return _answer(status, problem(status, "fields_wrong", "Some fields are wrong; see `errors`.", errors=_fields(fields)))
+    return _answer(status, problem(status, str(error.get_codes()), str(error.detail)), headers)
+
+
+def _fields(details: Any) -> list[dict[str, str]]:
+    """Return [{pointer, field, code, message}] of DRF's nested error details."""
+    if not isinstance(details, dict):
+        return [{"pointer": "", "field": "", "code": item["code"], "message": str(item["message"])} for item in details]
+    return [
+        {"pointer": f"/{field}", "field": field, "code": str(item.get("code", "wrong")), "message": str(item.get("message", item))}
+        for field, items in details.items()
+        for item in (items if isinstance(items, list) else [items])
+    ]
+
+
+def _answer(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(body, status=status, headers=headers, content_type="application/problem+json")
+
+
+class UnavailableMiddleware:
+    """With PostgreSQL away the answer is 503 with Retry-After, never a traceback."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on, and translate a lost database wherever it shows."""
+        try:
+            return self._get_response(request)
+        except (OperationalError, InterfaceError):
+            return self._unavailable(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Translate a lost database that a page met."""
+        return self._unavailable(request) if isinstance(error, (OperationalError, InterfaceError)) else None
+
+    @staticmethod
+    def _unavailable(request: HttpRequest) -> HttpResponse:
+        body = problem(503, "unavailable", UNAVAILABLE)
+        answer = JsonResponse(body, status=503, content_type="application/problem+json")
+        answer["Retry-After"] = "5"
+        return answer
+
+
+class RuleBrokenMiddleware:
+    """A page on which a service said no: its sentence, its status, and where to go."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Show the refusal of a service."""
+        if not isinstance(error, RuleBroken):
+            return None
+        template = {403: "403.html", 404: "404.html"}.get(error.status, "refused.html")
+        return render(request, template, {"sentence": error.sentence, "code": error.code}, status=error.status)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a fault of ours with a reference that is also in the log."""
+    reference = uuid.uuid4().hex[:12]
+    log.error("fault %s at %s", reference, request.path)
+    if request.path.startswith("/api/"):
+        body = problem(500, "fault", "Something went wrong here. Nothing was saved by this request.", reference=reference)
+        return JsonResponse(body, status=500, content_type="application/problem+json")
+    return render(request, "500.html", {"reference": reference}, status=500)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an unknown address."""
+    if request.path.startswith("/api/"):
+        body = problem(404, "not_found", "There is nothing at this address that you may see.")
+        return JsonResponse(body, status=404, content_type="application/problem+json")
+    return render(request, "404.html", {"sentence": ""}, status=404)

@@ -1,0 +1,41 @@
+"""Fixtures for everybody: a database of one's own, as the application's role."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from tests.servers import clone
+
+
+@pytest.fixture(scope="session")
+def database_name(worker_id: str) -> str:
+    """The name of this process's database."""
+    return f"test_{worker_id}"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(database_name: str, django_db_blocker: Any) -> Iterator[None]:
+    """Connect to a fresh copy of the migrated template in place of pytest-django's own creation (which needs DDL)."""
+    clone(database_name)
+    connections["default"].settings_dict["NAME"] = database_name
+    connections.settings["default"]["NAME"] = database_name
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
+def committed(django_db_setup: None, database_name: str, django_db_blocker: Any) -> Iterator[str]:
+    """A database in which transactions really commit, for concurrency and for servers; made anew afterwards.
+
+    Gives the application's address of it. pytest-django's `transactional_db` would truncate, which the application's
+    role may not.
+    """
+    connections.close_all()
+    address = clone(database_name)
+    with django_db_blocker.unblock():
+        yield address
+        connections.close_all()
+    clone(database_name)

@@ -1,0 +1,118 @@
+"""What the application's role may do: every table has its class, and the database keeps it."""
+
+import pytest
+from django.apps import apps
+from django.db import ProgrammingError, connection, transaction
+
+from trials import audit
+from trials.access import Actor
+from trials.models import AuditChange, AuditEvent, Trial
+
+MUTABLE = {
+    "trials.arm", "trials.attendance", "trials.intervention", "trials.laboratory", "trials.laboratorycredential",
+    "trials.laboratorycredential_trials", "trials.laboratorytrial", "trials.membership", "trials.participant",
+    "trials.personaltoken", "trials.site", "trials.stratificationfactor", "trials.trial", "trials.user", "trials.visit",
+    "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",
+}  # fmt: skip
+APPEND_ONLY = {
+    "trials.allocation", "trials.auditevent", "trials.participantevent", "trials.randomizationscheme",
+    "measurements.heldrow", "measurements.idempotentanswer", "measurements.result", "measurements.submission",
+    "analytics.analysisplan", "analytics.armdescription", "analytics.effectestimate", "analytics.estimaterun",
+}  # fmt: skip
+SEALED = {"trials.allocationslot", "trials.sealedseed"}
+WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum"}
+BOOKKEEPING = {"analytics.export", "analytics.heartbeat"}
+EXPECTED = {
+    **dict.fromkeys(MUTABLE | BOOKKEEPING, {"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    **dict.fromkeys(APPEND_ONLY, {"SELECT", "INSERT"}),
+    **dict.fromkeys(SEALED, {"INSERT"}),
+    "trials.auditchange": {"SELECT"},
+    "trials.stratum": {"SELECT", "INSERT"},
+}
+
+
+def our_tables() -> dict[str, str]:
+    """Return the table of every model of ours, many-to-many tables included."""
+    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in {"trials", "measurements", "analytics"}]
+    return {m._meta.label_lower: m._meta.db_table for m in models}
+
+
+def test_every_model_has_its_class() -> None:
+    assert set(our_tables()) == set(EXPECTED)
+
+
+@pytest.mark.django_db
+def test_the_database_grants_what_the_class_says() -> None:
+    with connection.cursor() as cursor:
+        for label, table in our_tables().items():
+            granted = set()
+            for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"):
+                cursor.execute("SELECT has_table_privilege(current_user, %s, %s)", [table, privilege])
+                if cursor.fetchone()[0]:
+                    granted.add(privilege)
+            assert granted == EXPECTED[label], label
+
+
+@pytest.mark.django_db
+def test_every_mutable_table_has_its_audit_trigger() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'audit_%'")
+        with_trigger = {row[0] for row in cursor.fetchall()}
+    assert with_trigger == {our_tables()[label] for label in MUTABLE}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trials_auditevent SET verb = 'x'",
+        "DELETE FROM trials_auditevent",
+        "TRUNCATE trials_auditevent CASCADE",
+        "ALTER TABLE trials_auditevent DISABLE TRIGGER ALL",
+        "DROP TRIGGER refuse_change_trials_auditevent ON trials_auditevent",
+        "INSERT INTO trials_auditchange (event_id, table_name, row_id, operation) VALUES (1, 'x', 1, 'UPDATE')",
+        "UPDATE trials_stratum SET next_sequence = 1",
+        "SELECT ciphertext FROM trials_allocationslot",
+        "SELECT ciphertext FROM trials_sealedseed",
+        "CREATE TABLE mine (id int)",
+        "DROP TABLE measurements_result",
+        "UPDATE measurements_result SET value = 1",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_tampering_is_refused(statement: str) -> None:
+    with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.mark.django_db
+def test_no_actor_no_write() -> None:
+    with pytest.raises(ProgrammingError, match="no actor, no write"), transaction.atomic():
+        Trial.objects.create(slug="x", title="x")
+
+
+@pytest.mark.django_db
+def test_a_change_hangs_under_its_event_also_in_bulk() -> None:
+    with audit.transaction(by=Actor(process="test"), reason="because") as event:
+        Trial.objects.create(slug="x", title="Old")
+        Trial.objects.filter(slug="x").update(title="New")
+        event.record("trial.renamed", trial=None)
+    assert AuditEvent.objects.get(pk=event.number).reason == "because"
+    update = AuditChange.objects.get(event_id=event.number, operation="UPDATE")
+    assert (update.old["title"], update.new["title"]) == ("Old", "New")
+
+
+@pytest.mark.django_db
+def test_a_service_that_records_no_event_is_undone() -> None:
+    with pytest.raises(RuntimeError, match="without recording"), audit.transaction(by=Actor(process="test")):
+        Trial.objects.create(slug="x", title="x")
+    assert not Trial.objects.exists()
+
+
+@pytest.mark.django_db
+def test_raising_the_data_version_alone_is_no_audited_change() -> None:
+    with audit.transaction(by=Actor(process="test")) as event:
+        Trial.objects.create(slug="x", title="x")
+        event.record("trial.created", trial=None)
+    Trial.objects.update(data_version=5)
+    assert not AuditChange.objects.filter(operation="UPDATE").exists()

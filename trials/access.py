@@ -1,0 +1,164 @@
+"""Saying yes or no: `require` raises with a sentence, `has_permission` is its twin for buttons.
+
+Who may is `permissions.ROLE_PERMISSIONS`; blinding and sites are decided here, in which state a trial must be by services.
+"""
+
+from dataclasses import dataclass
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+
+from trials.errors import NotAllowed, NotFound
+from trials.models import LaboratoryCredential, Membership, Site, Trial, User
+from trials.permissions import (
+    ADMINISTRATOR_PERMISSIONS,
+    LABORATORY_SCOPES,
+    NEVER_UNBLINDED,
+    OPEN_LABEL_ROLES,
+    PERSONAL_SCOPES,
+    ROLE_PERMISSIONS,
+    UNBLINDED_PERMISSIONS,
+    Permission,
+    Role,
+)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a person (perhaps through a token with scopes), a laboratory's credential, or the platform itself."""
+
+    user: User | None = None
+    credential: LaboratoryCredential | None = None
+    scopes: frozenset[str] | None = None
+    process: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Return `person`, `laboratory` or `process`."""
+        return "person" if self.user else "laboratory" if self.credential else "process"
+
+    @property
+    def id(self) -> int | None:
+        """Return the id of the account or credential."""
+        holder = self.user or self.credential
+        return holder.pk if holder else None
+
+    @property
+    def name(self) -> str:
+        """Return the name for the audit trail."""
+        return str(self.user or self.credential or self.process)
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Return who makes this request: set by the API's authentication, else the signed-in person."""
+    actor = getattr(request, "actor", None)
+    if isinstance(actor, Actor):
+        return actor
+    if isinstance(request.user, User):
+        return Actor(user=request.user)
+    raise NotAllowed("not_signed_in", "Sign in first.")
+
+
+def _memberships(by: Actor, trial: Trial) -> list[Membership]:
+    if by.user is None or not by.user.is_active:
+        return []
+    return list(Membership.objects.filter(trial=trial, user=by.user, ended_at=None))
+
+
+def _role_gives(role: str, permission: Permission, trial: Trial, *, own_site: bool) -> bool:
+    """Whether this role gives this permission in this trial as it now stands (domain.md, roles)."""
+    member = Role(role)
+    if permission in ROLE_PERMISSIONS[member]:
+        return True
+    if permission not in UNBLINDED_PERMISSIONS or member in NEVER_UNBLINDED:
+        return False
+    if trial.is_unblinded:
+        return True
+    return permission is Permission.ALLOCATION_VIEW and trial.is_open_label and own_site and member in OPEN_LABEL_ROLES
+
+
+def _laboratory_may(credential: LaboratoryCredential, permission: Permission, trial: Trial) -> bool:
+    granted = frozenset().union(*(LABORATORY_SCOPES.get(scope, frozenset()) for scope in credential.scopes))
+    return (
+        permission in granted
+        and credential.trials.filter(pk=trial.pk).exists()
+        and credential.laboratory.deliveries.filter(trial=trial, ended_at=None).exists()
+    )
+
+
+def _scopes_allow(by: Actor, permission: Permission) -> bool:
+    return by.scopes is None or any(permission in PERSONAL_SCOPES.get(scope, frozenset()) for scope in by.scopes)
+
+
+def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, site: Site | None = None) -> bool:
+    """Return whether `by` may do this in this trial, at this site where one is named.
+
+    A role that is held at one site counts for that site alone. Without `site` a site-bound role still counts for
+    what is not about one participant (seeing the trial); for arms in open-label trials a site must be named.
+    """
+    if by.process:
+        return True
+    if by.credential is not None:
+        return trial is not None and _laboratory_may(by.credential, permission, trial)
+    if by.user is None or not _scopes_allow(by, permission):
+        return False
+    if by.user.is_administrator and permission in ADMINISTRATOR_PERMISSIONS:
+        return True
+    if trial is None:
+        return False
+    return any(
+        _role_gives(held.role, permission, trial, own_site=_is_own_site(held, site))
+        for held in _memberships(by, trial)
+        if site is None or held.site_id is None or held.site_id == site.pk
+    )
+
+
+def _is_own_site(held: Membership, site: Site | None) -> bool:
+    """Whether a member of the trial (or of this site) is at home at the site asked about."""
+    return site is not None and held.site_id in {None, site.pk}
+
+
+def require(by: Actor, permission: Permission, trial: Trial | None, *, site: Site | None = None) -> None:
+    """Raise unless `by` may do this.
+
+    Raises:
+        NotFound: the caller may not know that the trial exists.
+        NotAllowed: the caller sees the trial and may not do this.
+    """
+    if has_permission(by, permission, trial, site=site):
+        return
+    if trial is not None and not has_permission(by, Permission.TRIAL_VIEW, trial):
+        raise trial_unknown(trial.slug)
+    if permission in UNBLINDED_PERMISSIONS:
+        raise NotAllowed("blinded", "You are blinded in this trial: results by arm are not shown before unblinding.")
+    raise NotAllowed("not_allowed", f"Your roles in this trial do not include {permission.value}.")
+
+
+def trial_unknown(slug: str) -> NotFound:
+    """Return the one answer for a trial that is missing or foreign."""
+    return NotFound("trial_unknown", f"There is no trial “{slug}” that you take part in.")
+
+
+def trials_of(by: Actor) -> Q:
+    """Return the condition on Trial that keeps those whose existence `by` may know."""
+    if by.process or (by.user is not None and by.user.is_administrator):
+        return Q()
+    if by.credential is not None:
+        return Q(laboratory_credentials=by.credential)
+    return Q(memberships__user=by.user, memberships__ended_at=None)
+
+
+def sees_effects(by: Actor, trial: Trial) -> bool:
+    """Return whether outcomes by arm may be shown."""
+    return has_permission(by, Permission.EFFECTS_VIEW, trial)
+
+
+def allocation_sites(by: Actor, trial: Trial) -> set[int]:
+    """Return the sites whose participants' arms `by` may see."""
+    return {site.pk for site in trial.sites.all() if has_permission(by, Permission.ALLOCATION_VIEW, trial, site=site)}
+
+
+def is_current(expires_at: object, revoked_at: object) -> bool:
+    """Return whether a token is neither expired nor revoked."""
+    return revoked_at is None and expires_at > timezone.now()  # type: ignore[operator]

@@ -1,0 +1,80 @@
+"""Laboratories and the tokens by which machines come in. Tokens are stored as SHA-256 with a visible prefix."""
+
+from django.db import models
+from django.db.models import Q
+
+from trials.models.people import User
+from trials.models.trial import Trial
+
+
+class Laboratory(models.Model):
+    """Who measures. Every trial has a built-in one, `site`, for what is entered by web form."""
+
+    code = models.SlugField(max_length=40)
+    name = models.CharField(max_length=200)
+    trial = models.ForeignKey(Trial, null=True, blank=True, on_delete=models.PROTECT, related_name="own_laboratories")
+
+    class Meta:
+        verbose_name_plural = "laboratories"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["trial", "code"], nulls_distinct=False, name="a_laboratory_code_is_unique_where_it_belongs"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LaboratoryTrial(models.Model):
+    """A laboratory delivers results to a trial."""
+
+    laboratory = models.ForeignKey(Laboratory, on_delete=models.PROTECT, related_name="deliveries")
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="laboratories")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["laboratory", "trial"], condition=Q(ended_at=None), name="a_laboratory_joins_a_trial_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.laboratory} for {self.trial}"
+
+
+class LaboratoryCredential(models.Model):
+    """A token of one laboratory: its trials, scopes, expiry, and whether it is for the sandbox."""
+
+    laboratory = models.ForeignKey(Laboratory, on_delete=models.PROTECT, related_name="credentials")
+    trials = models.ManyToManyField(Trial, related_name="laboratory_credentials")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    is_sandbox = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class PersonalToken(models.Model):
+    """A person's token: never more than the person's own rights, less what its scopes leave out."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=20)
+    sha256 = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

@@ -1,0 +1,106 @@
+"""Participants under their study codes, and what happened to them."""
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from trials.models.audit import AuditEvent, CurrentEvent
+from trials.models.trial import Site, Trial, Visit
+
+
+class Participant(models.Model):
+    """A person under a study code; never a name here."""
+
+    class State(models.TextChoices):
+        SCREENED = "screened", _("Screened")
+        CONSENTED = "consented", _("Consented")
+        RANDOMIZED = "randomized", _("Randomized")
+        COMPLETED = "completed", _("Completed")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+        LOST_TO_FOLLOW_UP = "lost_to_follow_up", _("Lost to follow-up")
+        DIED = "died", _("Died")
+        EXCLUDED = "excluded", _("Excluded")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="participants")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="participants")
+    code = models.CharField(max_length=40)
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=State.choices, default=State.SCREENED)
+    screened_on = models.DateField()
+    randomized_on = models.DateField(null=True, blank=True)
+    # Levels of the stratification factors, {"site": "leeds", "sex": "F"}; fixed by randomization.
+    strata = models.JSONField(default=dict)
+    data_use_withdrawn = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["trial", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "code"], name="a_participant_code_is_unique_in_its_trial"),
+            models.UniqueConstraint(fields=["trial", "number"], name="a_participant_number_is_unique_in_its_trial"),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class ParticipantEvent(models.Model):
+    """Something that happened to a participant. Append-only; CONSORT is counted from these."""
+
+    class Kind(models.TextChoices):
+        SCREENED = "screened", _("Screened")
+        EXCLUDED = "excluded", _("Excluded")
+        CONSENTED = "consented", _("Consented")
+        RANDOMIZED = "randomized", _("Randomized")
+        INTERVENTION_STARTED = "intervention_started", _("Intervention started")
+        INTERVENTION_NOT_STARTED = "intervention_not_started", _("Intervention not started")
+        INTERVENTION_DISCONTINUED = "intervention_discontinued", _("Intervention discontinued")
+        FOLLOW_UP_WITHDRAWN = "follow_up_withdrawn", _("Withdrawn from follow-up")
+        DATA_USE_WITHDRAWN = "data_use_withdrawn", _("Use of data withdrawn")
+        LOST_TO_FOLLOW_UP = "lost_to_follow_up", _("Lost to follow-up")
+        DIED = "died", _("Died")
+        COMPLETED = "completed", _("Completed")
+
+    class ExclusionReason(models.TextChoices):
+        INELIGIBLE = "ineligible", _("Not meeting criteria")
+        DECLINED = "declined", _("Declined")
+        OTHER = "other", _("Other reasons")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="participant_events")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=30, choices=Kind.choices)
+    occurred_on = models.DateField()
+    reason = models.CharField(max_length=300, blank=True)
+    detail = models.JSONField(default=dict)
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+    event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["trial", "kind"], name="participant_event_by_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.occurred_on}"
+
+
+class Attendance(models.Model):
+    """What came of a planned visit: attended on a day, or missed with a reason; completed when its form is."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="attendances")
+    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="attendances")
+    visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="attendances")
+    attended_on = models.DateField(null=True, blank=True)
+    missed_reason = models.CharField(max_length=300, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    locked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["participant", "visit"], name="a_participant_attends_a_visit_once"),
+            models.CheckConstraint(
+                condition=models.Q(attended_on=None) ^ models.Q(missed_reason=""),
+                name="a_visit_was_attended_or_missed_with_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.participant} at {self.visit}"

@@ -1,0 +1,203 @@
+"""A trial's design: arms, sites, visits."""
+
+from datetime import date, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Trial(models.Model):
+    """One registered randomized study."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", _("Draft")
+        REGISTERED = "registered", _("Registered")
+        RECRUITING = "recruiting", _("Recruiting")
+        FOLLOW_UP = "follow_up", _("Follow-up")
+        LOCKED = "locked", _("Locked")
+        UNBLINDED = "unblinded", _("Unblinded")
+        ARCHIVED = "archived", _("Archived")
+
+    class DataState(models.TextChoices):
+        OPEN = "open", _("Open")
+        FROZEN = "frozen", _("Frozen")
+        LOCKED = "locked", _("Locked")
+
+    slug = models.SlugField(unique=True)
+    title = models.CharField(max_length=300)
+    summary = models.TextField(blank=True)
+    registry_id = models.CharField(max_length=40, blank=True)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.DRAFT)
+    data_state = models.CharField(max_length=8, choices=DataState.choices, default=DataState.OPEN)
+    is_open_label = models.BooleanField(default=False, help_text=_("Site staff know the arm, as in waitlist trials."))
+    is_demonstration = models.BooleanField(default=False)
+    randomized_elsewhere = models.BooleanField(default=False)
+    allocation_provenance = models.TextField(blank=True)
+    code_prefix = models.CharField(max_length=12, default="P")
+    planned_participants = models.PositiveIntegerField(null=True, blank=True)
+    recruitment_starts = models.DateField(null=True, blank=True)
+    recruitment_ends = models.DateField(null=True, blank=True)
+    eligibility = models.JSONField(default=list, help_text=_("Criteria as text, answered one by one at enrolment."))
+    consent_version = models.CharField(max_length=40, default="1.0")
+    # Raised by every service that changes analysable data, last in its transaction.
+    data_version = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(status="locked") | Q(data_state="locked"), name="a_locked_trial_has_locked_data"
+            ),
+            models.CheckConstraint(
+                condition=Q(randomized_elsewhere=False) | ~Q(allocation_provenance=""),
+                name="external_randomization_names_its_provenance",
+            ),
+            models.CheckConstraint(
+                condition=Q(recruitment_ends=None) | Q(recruitment_ends__gte=F("recruitment_starts")),
+                name="recruitment_ends_after_it_starts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_unblinded(self) -> bool:
+        """Whether members may see arms and effects."""
+        return self.status in {self.Status.UNBLINDED, self.Status.ARCHIVED}
+
+
+class Site(models.Model):
+    """A centre that enrols."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="sites")
+    code = models.SlugField(max_length=20)
+    name = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["trial", "name"]
+        constraints = [models.UniqueConstraint(fields=["trial", "code"], name="a_site_code_is_unique_in_its_trial")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Arm(models.Model):
+    """One of the groups that participants are allocated to."""
+
+    class Kind(models.TextChoices):
+        INTERVENTION = "intervention", _("Intervention")
+        WAITLIST = "waitlist", _("Waitlist")
+        USUAL_CARE = "usual_care", _("Usual care")
+        ACTIVE_CONTROL = "active_control", _("Active control")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="arms")
+    code = models.SlugField(max_length=20)
+    name = models.CharField(max_length=200)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    ratio = models.PositiveSmallIntegerField(default=1)
+    position = models.PositiveSmallIntegerField(default=0)
+    is_reference = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["trial", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "code"], name="an_arm_code_is_unique_in_its_trial"),
+            models.UniqueConstraint(
+                fields=["trial"], condition=Q(is_reference=True), name="a_trial_has_one_reference_arm"
+            ),
+            models.CheckConstraint(condition=Q(ratio__gte=1), name="an_arm_has_a_share_in_the_ratio"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Intervention(models.Model):
+    """What an arm receives."""
+
+    class Type(models.TextChoices):
+        BEHAVIOR_THERAPY = "behavior_therapy", _("Behaviour therapy")
+        COGNITIVE_THERAPY = "cognitive_therapy", _("Cognitive therapy")
+        CBT = "cbt", _("Cognitive behavioural therapy")
+        CBT_PLUS = "cbt_plus", _("Cognitive behavioural therapy plus additional")
+        BEREAVEMENT_OR_SUPPORTIVE = "bereavement_or_supportive", _("Bereavement or supportive therapy")
+        MULTIPLE_OR_COMBINED = "multiple_or_combined", _("Multiple or combined interventions")
+        OTHER_PSYCHOTHERAPY = "other_psychotherapy", _("Other psychotherapy")
+        PSYCHOEDUCATION = "psychoeducation", _("Psychoeducation")
+        NON_PSYCHOSOCIAL = "non_psychosocial", _("Not psychosocial")
+
+    class Delivery(models.TextChoices):
+        INDIVIDUAL = "individual", _("Individual")
+        GROUP = "group", _("Group")
+        FAMILY = "family", _("Family")
+        DIGITAL = "digital", _("Digital")
+        COACH_BOT = "coach_bot", _("Coach-bot")
+
+    arm = models.OneToOneField(Arm, on_delete=models.PROTECT, related_name="intervention")
+    type = models.CharField(max_length=30, choices=Type.choices)
+    delivery = models.CharField(max_length=12, choices=Delivery.choices, default=Delivery.INDIVIDUAL)
+    description = models.TextField(blank=True)
+    sessions_planned = models.PositiveSmallIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.get_type_display()
+
+
+class Visit(models.Model):
+    """A planned time point with its window, in days from the anchor (study day, domain.md)."""
+
+    class Kind(models.TextChoices):
+        BASELINE = "baseline", _("Baseline")
+        SIX_MONTHS = "six_months", _("Six months")
+        OTHER = "other", _("Other")
+
+    class Anchor(models.TextChoices):
+        RANDOMIZATION = "randomization", _("Randomization")
+        INTERVENTION_END = "intervention_end", _("End of intervention")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="visits")
+    code = models.SlugField(max_length=20)
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    anchor = models.CharField(max_length=20, choices=Anchor.choices, default=Anchor.RANDOMIZATION)
+    target_day = models.SmallIntegerField()
+    window_from = models.SmallIntegerField()
+    window_to = models.SmallIntegerField()
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["trial", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "code"], name="a_visit_code_is_unique_in_its_trial"),
+            models.UniqueConstraint(
+                fields=["trial"], condition=Q(kind="baseline"), name="a_trial_has_one_baseline_visit"
+            ),
+            models.CheckConstraint(
+                condition=Q(window_from__lte=F("target_day")) & Q(target_day__lte=F("window_to")),
+                name="a_visit_target_lies_inside_its_window",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def window(self, anchor: date) -> tuple[date, date, date]:
+        """Return (first, target, last) calendar date for a participant anchored at `anchor`."""
+        return tuple(anchor + timedelta(days=days_from_anchor(day)) for day in self._days())  # type: ignore[return-value]
+
+    def _days(self) -> tuple[int, int, int]:
+        return self.window_from, self.target_day, self.window_to
+
+
+def study_day(on: date, anchor: date) -> int:
+    """Return the CDISC study day: 1 on the anchor, no day 0, the plain difference before it."""
+    days = (on - anchor).days
+    return days + 1 if days >= 0 else days
+
+
+def days_from_anchor(day: int) -> int:
+    """Return how many days after the anchor a study day lies; the inverse of `study_day` (day 0 counts as day 1)."""
+    return day - 1 if day > 0 else day

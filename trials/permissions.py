@@ -1,0 +1,94 @@
+"""Who may do what: one table of roles and permissions (design: domain.md).
+
+Which state a trial must be in is another question and stands in `access.py`.
+"""
+
+from enum import StrEnum
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(TextChoices):
+    """What a member is in a trial."""
+
+    PRINCIPAL_INVESTIGATOR = "principal_investigator", _("Principal investigator")
+    COORDINATOR = "coordinator", _("Coordinator")
+    DATA_MANAGER = "data_manager", _("Data manager")
+    MONITOR = "monitor", _("Monitor")
+    UNBLINDED_STATISTICIAN = "unblinded_statistician", _("Unblinded statistician")
+    BLINDED_STATISTICIAN = "blinded_statistician", _("Blinded statistician")
+    MONITORING_BOARD = "monitoring_board", _("Monitoring board")
+    LAB_MANAGER = "lab_manager", _("Laboratory manager")
+    EXPORT_STAFF = "export_staff", _("Export staff")
+
+
+class Permission(StrEnum):
+    """What a service asks for."""
+
+    TRIAL_VIEW = "trial.view"
+    TRIAL_CREATE = "trial.create"
+    TRIAL_DESIGN = "trial.design"
+    TRIAL_RUN = "trial.run"
+    TRIAL_LOCK = "trial.lock"
+    PEOPLE_MANAGE = "people.manage"
+    AUDIT_VIEW = "audit.view"
+    PARTICIPANT_VIEW = "participant.view"
+    PARTICIPANT_ENROLL = "participant.enroll"
+    PARTICIPANT_RANDOMIZE = "participant.randomize"
+    PARTICIPANT_WITHDRAW = "participant.withdraw"
+    ALLOCATION_VIEW = "allocation.view"
+    ALLOCATION_RECORD_EXTERNAL = "allocation.record_external"
+    RESULT_VIEW = "result.view"
+    RESULT_RECORD = "result.record"
+    RESULT_CORRECT = "result.correct"
+    SPECIMEN_VIEW = "specimen.view"
+    SPECIMEN_MANAGE = "specimen.manage"
+    LABORATORY_MANAGE = "laboratory.manage"
+    EFFECTS_VIEW = "effects.view"
+    EXPORT = "export"
+
+
+P, R = Permission, Role
+_SEES = {P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW}
+_ENROLS = {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW, P.SPECIMEN_MANAGE}
+_RECORDS = {P.RESULT_RECORD, P.RESULT_CORRECT}
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    R.PRINCIPAL_INVESTIGATOR: frozenset(
+        _SEES | _ENROLS | _RECORDS | {P.TRIAL_DESIGN, P.TRIAL_RUN, P.TRIAL_LOCK, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
+    ),
+    R.COORDINATOR: frozenset(_SEES | _ENROLS | _RECORDS),
+    R.DATA_MANAGER: frozenset(_SEES | _RECORDS | {P.TRIAL_RUN, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE, P.AUDIT_VIEW, P.EXPORT}),
+    R.MONITOR: frozenset(_SEES | {P.AUDIT_VIEW}),
+    R.UNBLINDED_STATISTICIAN: frozenset(_SEES | {P.ALLOCATION_VIEW, P.EFFECTS_VIEW, P.EXPORT}),
+    R.BLINDED_STATISTICIAN: frozenset(_SEES | {P.EXPORT}),
+    R.MONITORING_BOARD: frozenset(_SEES | {P.ALLOCATION_VIEW, P.EFFECTS_VIEW}),
+    R.LAB_MANAGER: frozenset({P.TRIAL_VIEW, P.RESULT_VIEW, P.RESULT_RECORD, P.SPECIMEN_VIEW, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE}),
+    R.EXPORT_STAFF: frozenset({P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.EXPORT}),
+}
+
+# In open-label trials these see arms, and only of participants of their own site.
+OPEN_LABEL_ROLES = frozenset({R.COORDINATOR, R.PRINCIPAL_INVESTIGATOR})
+
+# From `unblinded` on, every member except the laboratory's sees arms and effects.
+UNBLINDED_PERMISSIONS = frozenset({P.ALLOCATION_VIEW, P.EFFECTS_VIEW})
+NEVER_UNBLINDED = frozenset({R.LAB_MANAGER})
+
+# Platform-wide; includes neither allocation.view nor effects.view.
+ADMINISTRATOR_PERMISSIONS = frozenset(
+    {P.TRIAL_VIEW, P.TRIAL_CREATE, P.TRIAL_DESIGN, P.TRIAL_RUN, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
+)
+
+# What a token's scope lets through. A token never gives more than its holder's own rights.
+_READ = frozenset({P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW, P.ALLOCATION_VIEW})
+PERSONAL_SCOPES: dict[str, frozenset[Permission]] = {
+    "read": _READ,
+    "estimates:read": frozenset({P.TRIAL_VIEW, P.EFFECTS_VIEW}),
+    "export": _READ | {P.EXPORT, P.EFFECTS_VIEW},
+}
+LABORATORY_SCOPES: dict[str, frozenset[Permission]] = {
+    "results:write": frozenset({P.TRIAL_VIEW, P.RESULT_RECORD, P.RESULT_CORRECT}),
+    "results:read": frozenset({P.TRIAL_VIEW, P.RESULT_VIEW}),
+    "specimens:read": frozenset({P.TRIAL_VIEW, P.SPECIMEN_VIEW}),
+}
