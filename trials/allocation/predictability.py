@@ -41,9 +41,8 @@ def _fresh_blocks(scheme: Scheme) -> list[Remainder]:
 
 
 def _probability_of_certainty(belief: Belief) -> Fraction:
-    return sum(
-        (sum(true.values(), Fraction()) for held, true in belief.items() if len(_next_arms(held)) == 1), Fraction()
-    )
+    certain = (true for held, true in belief.items() if len(_next_arms(held)) == 1)
+    return sum((sum(true.values(), Fraction()) for true in certain), Fraction())
 
 
 def _next_arms(held: frozenset[Remainder]) -> set[int]:

@@ -14,7 +14,7 @@ NONCE_BYTES = 12
 OVERHEAD_BYTES = NONCE_BYTES + 16
 
 
-class SealBroken(ValueError):
+class SealBrokenError(ValueError):
     """A sealed text does not open: wrong key, changed bytes, or moved from the place it was sealed for."""
 
 
@@ -25,14 +25,14 @@ def seal(key: bytes, text: bytes, place: tuple[str | int, ...]) -> bytes:
 
 
 def unseal(key: bytes, sealed: bytes, place: tuple[str | int, ...]) -> bytes:
-    """Return what was sealed for `place`; `SealBroken` unless key, bytes and place are the ones it was sealed with."""
+    """Return what was sealed for `place`; `SealBrokenError` unless key, bytes and place are the ones it was sealed with."""
     cipher = _cipher(key)
     if len(sealed) < OVERHEAD_BYTES:
-        raise SealBroken("the sealed text is cut short")
+        raise SealBrokenError("the sealed text is cut short")
     try:
         return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _associated_data(place))
     except InvalidTag:
-        raise SealBroken("the sealed text was changed, moved, or sealed with another key") from None
+        raise SealBrokenError("the sealed text was changed, moved, or sealed with another key") from None
 
 
 def _cipher(key: bytes) -> AESGCM:

@@ -10,7 +10,7 @@ SEED_BYTES = 32
 
 
 def new_seed() -> bytes:
-    """Return 256 bits from the operating system's generator. Never a date: such a seed was found from 20 allocations."""
+    """Return 256 bits from the operating system. Never a date: such a seed was found from 20 allocations."""
     return secrets.token_bytes(SEED_BYTES)
 
 
@@ -31,5 +31,5 @@ def seal_seed(key: bytes, seed: bytes, *, trial: str) -> bytes:
 
 
 def open_seed(key: bytes, sealed: bytes, *, trial: str) -> bytes:
-    """Return the trial's seed; `SealBroken` for another key or trial, or changed bytes."""
+    """Return the trial's seed; `SealBrokenError` for another key or trial, or changed bytes."""
     return unseal(key, sealed, ("seed", trial))
