@@ -1,0 +1,122 @@
+"""Reference cases (numbers from R) and the OPT trial's data, as fixtures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analytics.statistics.outcome import OutcomeData
+
+ROOT = Path(__file__).parents[3]
+REFERENCE = ROOT / "tests" / "reference"
+ARMS = ("control", "treatment")
+
+Rows = list[dict[str, str]]
+
+
+def read_rows(path: Path) -> Rows:
+    """Rows of a CSV file as text, spaces around the values removed."""
+    with path.open(newline="") as file:
+        return [{name: value.strip() for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def numbers(rows: Rows, column: str) -> np.ndarray:
+    """A column as floats, NaN where empty."""
+    return np.array([float(row[column]) if row[column] not in ("", "NA") else np.nan for row in rows])
+
+
+def outcome_of(
+    rows: Rows, baseline: str, follow_up: str, *, floors: tuple[float, ...] = (), scale: str = "log"
+) -> OutcomeData:
+    """An outcome out of rows with columns arm and clinic; a value that equals a floor is below it."""
+    clinics = sorted({row["clinic"] for row in rows})
+    before, after = numbers(rows, baseline), numbers(rows, follow_up)
+    return OutcomeData(
+        baseline=before,
+        follow_up=after,
+        baseline_censored=np.isin(before, floors),
+        follow_up_censored=np.isin(after, floors),
+        arm=np.array([ARMS.index(row["arm"]) for row in rows], dtype=np.int64),
+        strata={"clinic": np.array([clinics.index(row["clinic"]) for row in rows], dtype=np.int64)},
+        arms=ARMS,
+        scale=scale,
+        direction="harmful",
+    )
+
+
+@pytest.fixture(scope="session")
+def expected() -> Callable[[str], Any]:
+    """The numbers R gave for a case."""
+    return lambda case: json.loads((REFERENCE / case / "expected.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def input_rows() -> Callable[[str, str], Rows]:
+    """An input file of a case."""
+    return lambda case, name: read_rows(REFERENCE / case / name)
+
+
+@pytest.fixture(scope="session")
+def opt_rows() -> Rows:
+    """The OPT trial: 823 women, from the product's own copy."""
+    return read_rows(ROOT / "demo" / "opt" / "opt.csv")
+
+
+@pytest.fixture(scope="session")
+def make_outcome() -> Callable[..., OutcomeData]:
+    """`outcome_of`, for tests with other rows or columns."""
+    return outcome_of
+
+
+@pytest.fixture(scope="session")
+def opt_crp(opt_rows: Rows) -> OutcomeData:
+    """C-reactive protein in the OPT trial, log scale."""
+    return outcome_of(opt_rows, "crp_base", "crp_fu")
+
+
+@pytest.fixture(scope="session")
+def five_participants() -> Callable[..., OutcomeData]:
+    """Five participants whose numbers can be checked by hand: two controls, three treated, no stratum.
+
+    Arm, baseline, follow-up: control 1, 2; control 3, 4; treated 1, 4; treated 3, 6; treated 2, 8.
+    """
+
+    def build(**changes: Any) -> OutcomeData:
+        values: dict[str, Any] = {
+            "baseline": np.array([1.0, 3.0, 1.0, 3.0, 2.0]),
+            "follow_up": np.array([2.0, 4.0, 4.0, 6.0, 8.0]),
+            "baseline_censored": np.zeros(5, dtype=bool),
+            "follow_up_censored": np.zeros(5, dtype=bool),
+            "arm": np.array([0, 0, 1, 1, 1]),
+            "strata": {},
+            "arms": ARMS,
+            "scale": "identity",
+            "direction": "beneficial",
+        }
+        return OutcomeData(**{**values, **changes})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def close() -> Callable[..., None]:
+    """Assert that every expected number is met to a relative tolerance, in nested dicts and lists."""
+
+    def compare(actual: Any, wanted: Any, rel: float = 1e-9, path: str = "") -> None:
+        if isinstance(wanted, Mapping):
+            for name, value in wanted.items():
+                compare(actual[name], value, rel, f"{path}/{name}")
+        elif isinstance(wanted, list):
+            assert len(actual) == len(wanted), path
+            for index, value in enumerate(wanted):
+                compare(actual[index], value, rel, f"{path}[{index}]")
+        else:
+            assert actual == (None if wanted is None else pytest.approx(wanted, rel=rel, abs=1e-300)), path
+
+    return compare
