@@ -25,7 +25,7 @@ def seal(key: bytes, text: bytes, place: tuple[str | int, ...]) -> bytes:
 
 
 def unseal(key: bytes, sealed: bytes, place: tuple[str | int, ...]) -> bytes:
-    """Return what was sealed for `place`; `SealBrokenError` unless key, bytes and place are the ones it was sealed with."""
+    """Return what was sealed for `place`; `SealBrokenError` for another key or place, or changed bytes."""
     cipher = _cipher(key)
     if len(sealed) < OVERHEAD_BYTES:
         raise SealBrokenError("the sealed text is cut short")

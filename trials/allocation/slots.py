@@ -17,7 +17,7 @@ def encrypt_slot(key: bytes, *, trial: str, stratum: str, sequence: int, arm: st
 
 
 def decrypt_slot(key: bytes, ciphertext: bytes, *, trial: str, stratum: str, sequence: int) -> str:
-    """Return the slot's arm code; `SealBrokenError` if it was changed, swapped with another slot, or has another key."""
+    """Return the slot's arm code; `SealBrokenError` if changed, swapped with another, or of another key."""
     padded = unseal(key, ciphertext, ("slot", trial, stratum, sequence))
     return padded[1 : 1 + padded[0]].decode("utf-8")
 
