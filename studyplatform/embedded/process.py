@@ -36,11 +36,15 @@ class Service:
     ready: Callable[[], bool] | None = None
     fix: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    log_start: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start the process and return once it is ready; EmbeddedError with the log's tail when it never is."""
+        self.stop()  # a dead predecessor may have left workers
         if self.prepare:
             self.prepare()
+        rotate(self.log)
+        self.log_start = self.log.stat().st_size if self.log.exists() else 0
         self.process = spawn(self)
         deadline = time.monotonic() + self.start_seconds
         while self.ready and not self.ready():
@@ -54,6 +58,11 @@ class Service:
         """Whether the process that was started is still running."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the process that was started; None while it is running."""
+        return self.process.poll() if self.process else None
+
     def stop(self) -> None:
         """Send the stop signals in turn, each with its grace period, and clear what is left of the process group."""
         process, self.process = self.process, None
@@ -66,17 +75,14 @@ class Service:
         end_group(process.pid)
 
     def failure(self, what: str) -> str:
-        """A sentence for people: what happened, the last lines of the log, where the log is and what to do."""
-        lines = tail(self.log)
+        """A sentence for people: what happened, the last lines that it wrote, where the log is and what to do."""
+        lines = tail(self.log, self.log_start)
         quoted = "".join(f"    {line}\n" for line in lines)
         return f"{self.name} {what}.\n{quoted}The whole log is {self.log}.{' ' if self.fix else ''}{self.fix}"
 
 
 def spawn(service: Service) -> subprocess.Popen[bytes]:
     """Start the service's process in a session of its own, as its account, with its output in its log."""
-    service.log.parent.mkdir(parents=True, exist_ok=True)
-    if service.log.exists() and service.log.stat().st_size > LOG_LIMIT_BYTES:
-        service.log.replace(service.log.with_suffix(".log.1"))
     account = service.account
     with service.log.open("ab") as log:
         # A session of its own: Ctrl-C in the terminal reaches only the supervisor, which then stops all in order.
@@ -93,6 +99,13 @@ def spawn(service: Service) -> subprocess.Popen[bytes]:
             extra_groups=[] if account else None,
             preexec_fn=ending_with_parent(service.stop_signals[0]),
         )
+
+
+def rotate(log: Path) -> None:
+    """Make the log's directory, and set a log aside that has grown large (one old one is kept)."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def ending_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
@@ -154,8 +167,8 @@ def quiet_environment() -> dict[str, str]:
     return kept | {"LC_ALL": "C"}
 
 
-def tail(log: Path, lines: int = 15) -> list[str]:
-    """The last lines of a log, an empty list when there is none."""
+def tail(log: Path, start: int = 0, lines: int = 15) -> list[str]:
+    """The last lines of a log from the byte `start` on, an empty list when there is no log."""
     if not log.exists():
         return []
-    return log.read_text(errors="replace").splitlines()[-lines:]
+    return log.read_bytes()[start:].decode(errors="replace").splitlines()[-lines:]
