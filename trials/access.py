@@ -12,6 +12,7 @@ from django.utils import timezone
 from trials.errors import NotAllowed, NotFound
 from trials.models import LaboratoryCredential, Membership, Site, Trial, User
 from trials.permissions import (
+    ACCOUNT_PERMISSIONS,
     ADMINISTRATOR_PERMISSIONS,
     LABORATORY_SCOPES,
     NEVER_UNBLINDED,
@@ -61,8 +62,6 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 def _memberships(by: Actor, trial: Trial) -> list[Membership]:
-    if by.user is None or not by.user.is_active:
-        return []
     return list(Membership.objects.filter(trial=trial, user=by.user, ended_at=None))
 
 
@@ -101,8 +100,10 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
         return True
     if by.credential is not None:
         return trial is not None and _laboratory_may(by.credential, permission, trial)
-    if by.user is None or not _scopes_allow(by, permission):
+    if by.user is None or not by.user.is_active or not _scopes_allow(by, permission):
         return False
+    if permission in ACCOUNT_PERMISSIONS:
+        return True
     if by.user.is_administrator and permission in ADMINISTRATOR_PERMISSIONS:
         return True
     if trial is None:

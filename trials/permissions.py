@@ -27,6 +27,7 @@ class Permission(StrEnum):
     """What a service asks for."""
 
     TRIAL_VIEW = "trial.view"
+    ACCOUNT_CREATE = "account.create"
     TRIAL_CREATE = "trial.create"
     TRIAL_DESIGN = "trial.design"
     TRIAL_RUN = "trial.run"
@@ -75,9 +76,12 @@ OPEN_LABEL_ROLES = frozenset({R.COORDINATOR, R.PRINCIPAL_INVESTIGATOR})
 UNBLINDED_PERMISSIONS = frozenset({P.ALLOCATION_VIEW, P.EFFECTS_VIEW})
 NEVER_UNBLINDED = frozenset({R.LAB_MANAGER})
 
+# Everybody with an account (accounts are by invitation) may design a trial, and is its principal investigator.
+ACCOUNT_PERMISSIONS = frozenset({P.TRIAL_CREATE})
+
 # Platform-wide; includes neither allocation.view nor effects.view.
 ADMINISTRATOR_PERMISSIONS = frozenset(
-    {P.TRIAL_VIEW, P.TRIAL_CREATE, P.TRIAL_DESIGN, P.TRIAL_RUN, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
+    {P.ACCOUNT_CREATE, P.TRIAL_VIEW, P.TRIAL_DESIGN, P.TRIAL_RUN, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
 )
 
 # What a token's scope lets through. A token never gives more than its holder's own rights.

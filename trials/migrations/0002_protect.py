@@ -86,6 +86,6 @@ class Migration(migrations.Migration):
         ),
         # take_allocation_slot moves next_sequence, so no trigger refuses changes here; the role has no UPDATE.
         insert_and_read("trials_stratum"),
-        sealed("trials_allocationslot", "id"),
-        sealed("trials_sealedseed", "id"),
+        sealed("trials_allocationslot", "id", "event_id"),
+        sealed("trials_sealedseed", "id", "event_id"),
     ]

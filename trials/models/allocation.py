@@ -98,7 +98,7 @@ class Allocation(models.Model):
     sequence = models.PositiveIntegerField(null=True)
     source = models.CharField(max_length=10, choices=Source.choices)
     provenance = models.TextField(blank=True)
-    allocated_on = models.DateField()
+    allocated_on = models.DateField(null=True)
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
 
@@ -106,7 +106,8 @@ class Allocation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stratum", "sequence"], name="a_slot_is_given_to_one_participant"),
             models.CheckConstraint(
-                condition=Q(source="platform", sequence__isnull=False) | (Q(source="external") & ~Q(provenance="")),
+                condition=Q(source="platform", sequence__isnull=False, allocated_on__isnull=False)
+                | (Q(source="external") & ~Q(provenance="")),
                 name="an_allocation_has_a_slot_or_a_provenance",
             ),
         ]

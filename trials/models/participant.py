@@ -9,7 +9,11 @@ from trials.models.trial import Site, Trial, Visit
 
 
 class Participant(models.Model):
-    """A person under a study code; never a name here."""
+    """A person under a study code; never a name here.
+
+    The code is a screening code until consent, then the study code. Dates are unknown (null) only where a trial that
+    was randomized elsewhere does not give them.
+    """
 
     class State(models.TextChoices):
         SCREENED = "screened", _("Screened")
@@ -24,19 +28,21 @@ class Participant(models.Model):
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="participants")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="participants")
     code = models.CharField(max_length=40)
-    number = models.PositiveIntegerField()
+    screening_number = models.PositiveIntegerField(null=True, blank=True)
+    number = models.PositiveIntegerField(null=True, blank=True)
     state = models.CharField(max_length=20, choices=State.choices, default=State.SCREENED)
-    screened_on = models.DateField()
+    screened_on = models.DateField(null=True, blank=True)
     randomized_on = models.DateField(null=True, blank=True)
     # Levels of the stratification factors, {"site": "leeds", "sex": "F"}; fixed by randomization.
     strata = models.JSONField(default=dict)
     data_use_withdrawn = models.BooleanField(default=False)
 
     class Meta:
-        ordering = ["trial", "number"]
+        ordering = ["trial", "number", "screening_number"]
         constraints = [
             models.UniqueConstraint(fields=["trial", "code"], name="a_participant_code_is_unique_in_its_trial"),
             models.UniqueConstraint(fields=["trial", "number"], name="a_participant_number_is_unique_in_its_trial"),
+            models.UniqueConstraint(fields=["trial", "screening_number"], name="a_screening_number_is_unique_in_its_trial"),
         ]
 
     def __str__(self) -> str:
@@ -68,7 +74,7 @@ class ParticipantEvent(models.Model):
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="participant_events")
     participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="events")
     kind = models.CharField(max_length=30, choices=Kind.choices)
-    occurred_on = models.DateField()
+    occurred_on = models.DateField(null=True)
     reason = models.CharField(max_length=300, blank=True)
     detail = models.JSONField(default=dict)
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)

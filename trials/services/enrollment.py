@@ -1,0 +1,216 @@
+"""Taking people into a trial: screening, consent, exclusion, withdrawal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import Max
+from django.utils import timezone
+
+from trials import audit
+from trials.access import Actor, require
+from trials.allocation.study_codes import format_code
+from trials.errors import InConflict, RuleBroken
+from trials.models import Allocation, Arm, Participant, ParticipantEvent, Site, Stratum, Trial
+from trials.permissions import Permission
+from trials.services.design import mark_data_changed
+from trials.services.lifecycle import stratum_key
+
+Kind, State = ParticipantEvent.Kind, Participant.State
+
+
+def screen_participant(
+    *, trial: Trial, site: Site, by: Actor, screened_on: date, eligibility: Mapping[str, bool] | None = None
+) -> Participant:
+    """Record that a person was assessed; return them under a screening code.
+
+    `eligibility` answers the trial's criteria one by one. Raises InConflict when the trial does not recruit,
+    RuleBroken for a date in the future.
+    """
+    with audit.transaction(by=by) as event:
+        require(by, Permission.PARTICIPANT_ENROLL, trial, site=site)
+        _require_recruiting(trial)
+        _require_past(screened_on, "screened_on")
+        number = _next(trial, "screening_number")
+        participant = Participant.objects.create(
+            trial=trial,
+            site=site,
+            code=f"{trial.code_prefix}-S{number:03d}",
+            screening_number=number,
+            screened_on=screened_on,
+        )
+        _happened(participant, Kind.SCREENED, screened_on, detail={"eligibility": dict(eligibility or {})})
+        event.record("participant.screened", trial=trial, target=participant)
+    return participant
+
+
+def exclude_participant(*, participant: Participant, reason: str, by: Actor, on: date, note: str = "") -> Participant:
+    """Record that somebody is not randomized: `ineligible`, `declined` or `other`."""
+    with audit.transaction(by=by, reason=note) as event:
+        participant = _locked(participant)
+        require(by, Permission.PARTICIPANT_ENROLL, participant.trial, site=participant.site)
+        _require_state(participant, State.SCREENED, State.CONSENTED)
+        if reason not in ParticipantEvent.ExclusionReason.values:
+            raise RuleBroken("reason_unknown", "Choose ineligible, declined or other.", field="reason")
+        _happened(participant, Kind.EXCLUDED, on, reason=reason, detail={"note": note} if note else {})
+        _enter(participant, State.EXCLUDED)
+        event.record("participant.excluded", trial=participant.trial, target=participant)
+    return participant
+
+
+def record_consent(*, participant: Participant, by: Actor, on: date, version: str, scope: Sequence[str] = ("trial",)) -> Participant:
+    """Record consent and give the person their study code."""
+    with audit.transaction(by=by) as event:
+        participant = _locked(participant)
+        trial = participant.trial
+        require(by, Permission.PARTICIPANT_ENROLL, trial, site=participant.site)
+        _require_state(participant, State.SCREENED)
+        _require_past(on, "consented_on")
+        participant.number = _next(trial, "number")
+        participant.code = format_code(trial.code_prefix, participant.number)
+        _happened(participant, Kind.CONSENTED, on, detail={"version": version, "scope": list(scope)})
+        _enter(participant, State.CONSENTED)
+        event.record("participant.consented", trial=trial, target=participant)
+    return participant
+
+
+AFTER_RANDOMIZATION: dict[str, str | None] = {
+    Kind.INTERVENTION_STARTED: None,
+    Kind.INTERVENTION_NOT_STARTED: None,
+    Kind.INTERVENTION_DISCONTINUED: None,
+    Kind.FOLLOW_UP_WITHDRAWN: State.WITHDRAWN,
+    Kind.DATA_USE_WITHDRAWN: State.WITHDRAWN,
+    Kind.LOST_TO_FOLLOW_UP: State.LOST_TO_FOLLOW_UP,
+    Kind.DIED: State.DIED,
+    Kind.COMPLETED: State.COMPLETED,
+}
+
+
+def record_event(*, participant: Participant, kind: str, by: Actor, on: date, reason: str = "") -> Participant:
+    """Record what happened to a randomized participant; only withdrawn use of data takes values out of analysis."""
+    with audit.transaction(by=by, reason=reason) as event:
+        participant = _locked(participant)
+        require(by, Permission.PARTICIPANT_WITHDRAW, participant.trial, site=participant.site)
+        if kind not in AFTER_RANDOMIZATION:
+            raise RuleBroken("event_unknown", f"“{kind}” is not something that can be recorded after randomization.", field="kind")
+        if participant.randomized_on is None and not participant.trial.randomized_elsewhere:
+            raise InConflict("not_randomized", f"{participant.code} is not randomized.")
+        _require_past(on, "on")
+        _happened(participant, kind, on, reason=reason)
+        participant.data_use_withdrawn |= kind == Kind.DATA_USE_WITHDRAWN
+        _enter(participant, AFTER_RANDOMIZATION[kind] or participant.state)
+        mark_data_changed(participant.trial)
+        event.record(f"participant.{kind}", trial=participant.trial, target=participant)
+    return participant
+
+
+@dataclass(frozen=True)
+class ExternalParticipant:
+    """One line of the list of a trial that was randomized elsewhere."""
+
+    code: str
+    site: str
+    arm: str
+    levels: Mapping[str, str]
+
+
+def record_external_participants(*, trial: Trial, participants: Sequence[ExternalParticipant], by: Actor) -> int:
+    """Take over participants with the arms that were given to them elsewhere; return their count.
+
+    Each allocation says so and carries the trial's provenance. Dates are not known here.
+    """
+    with audit.transaction(by=by) as event:
+        require(by, Permission.TRIAL_DESIGN, trial)
+        if not trial.randomized_elsewhere:
+            raise InConflict("randomized_here", f"{trial.title} randomizes here; arms are not taken over from elsewhere.")
+        _require_recruiting(trial)
+        sites, arms, strata = _by_code(trial)
+        stored = Participant.objects.bulk_create(
+            Participant(
+                trial=trial,
+                site=sites[each.site],
+                code=each.code,
+                number=number,
+                state=State.RANDOMIZED,
+                strata=dict(each.levels),
+            )
+            for number, each in enumerate(participants, start=1)
+        )
+        pairs = list(zip(stored, participants, strict=True))
+        ParticipantEvent.objects.bulk_create(
+            ParticipantEvent(trial=trial, participant=participant, kind=Kind.RANDOMIZED) for participant, _ in pairs
+        )
+        Allocation.objects.bulk_create(
+            Allocation(
+                trial=trial,
+                participant=participant,
+                arm=arms[each.arm],
+                stratum=strata[stratum_key(participant.strata)],
+                source=Allocation.Source.EXTERNAL,
+                provenance=trial.allocation_provenance,
+            )
+            for participant, each in pairs
+        )
+        mark_data_changed(trial)
+        event.record("participants.taken_over", trial=trial, target=trial, row_count=len(pairs))
+    return len(pairs)
+
+
+def _by_code(trial: Trial) -> tuple[dict[str, Site], dict[str, Arm], dict[str, Stratum]]:
+    return (
+        {site.code: site for site in trial.sites.all()},
+        {arm.code: arm for arm in trial.arms.all()},
+        {stratum.key: stratum for stratum in trial.strata.all()},
+    )
+
+
+def levels_of(participant: Participant, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return a participant's level of every factor: the site's from the site, the others as chosen.
+
+    Raises RuleBroken for a factor without a known level.
+    """
+    levels: dict[str, str] = {}
+    for factor in participant.trial.factors.all():
+        level = participant.site.code if factor.is_site else chosen.get(factor.code, "")
+        if level not in {known["code"] for known in factor.levels}:
+            raise RuleBroken("level_unknown", f"Choose a level of {factor.name}.", field=factor.code)
+        levels[factor.code] = level
+    return levels
+
+
+def _locked(participant: Participant) -> Participant:
+    return Participant.objects.select_for_update(of=("self",)).select_related("trial", "site").get(pk=participant.pk)
+
+
+def _next(trial: Trial, field: str) -> int:
+    """Return the next free number; the trial's row is locked, so that two people at once get two numbers."""
+    Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
+    return (Participant.objects.filter(trial=trial).aggregate(last=Max(field))["last"] or 0) + 1
+
+
+def _enter(participant: Participant, state: str) -> None:
+    participant.state = state
+    participant.save()
+
+
+def _happened(participant: Participant, kind: str, on: date, *, reason: str = "", detail: Mapping[str, object] | None = None) -> None:
+    ParticipantEvent.objects.create(
+        trial_id=participant.trial_id, participant=participant, kind=kind, occurred_on=on, reason=reason, detail=dict(detail or {})
+    )
+
+
+def _require_state(participant: Participant, *states: str) -> None:
+    if participant.state not in states:
+        now = participant.get_state_display().lower()
+        raise InConflict("state_wrong", f"{participant.code} is already {now}.")
+
+
+def _require_recruiting(trial: Trial) -> None:
+    status = Trial.objects.values_list("status", flat=True).get(pk=trial.pk)
+    if status != Trial.Status.RECRUITING:
+        raise InConflict("not_recruiting", f"{trial.title} is not recruiting.")
+
+
+def _require_past(on: date, field: str) -> None:
+    if on > timezone.localdate():
+        raise RuleBroken("date_future", f"{on.isoformat()} is in the future. Nothing was saved.", field=field)

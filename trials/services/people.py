@@ -1,0 +1,139 @@
+"""People, their roles, laboratories, and the tokens that both come in with."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from trials import audit
+from trials.access import Actor, require
+from trials.errors import NotAllowed, RuleBroken
+from trials.models import (
+    Laboratory,
+    LaboratoryCredential,
+    LaboratoryTrial,
+    Membership,
+    PersonalToken,
+    Site,
+    Trial,
+    User,
+)
+from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission, Role
+from trials.tokens import LABORATORY, PERSONAL, SANDBOX, new_token
+
+TOKEN_LIFE = timedelta(days=365)
+
+
+def create_account(*, email: str, name: str, password: str, by: Actor, is_administrator: bool = False) -> User:
+    """Open an account. Only an administrator or the platform itself may."""
+    with audit.transaction(by=by) as event:
+        require(by, Permission.ACCOUNT_CREATE, None)
+        user = User.objects.create_user(email, password, name=name, is_administrator=is_administrator)
+        event.record("account.created", trial=None, target=user)
+    return user
+
+
+def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | None = None) -> Membership:
+    """Give a person a role in a trial, or at one of its sites only; asked again, return the one that is held."""
+    with audit.transaction(by=by) as event:
+        require(by, Permission.PEOPLE_MANAGE, trial)
+        if role not in Role.values:
+            raise RuleBroken("role_unknown", f"“{role}” is not a role.", field="role")
+        membership, _ = Membership.objects.get_or_create(trial=trial, user=user, role=role, site=site, ended_at=None)
+        event.record("role.granted", trial=trial, target=user, detail={"role": role, "site": site.code if site else None})
+    return membership
+
+
+def end_role(*, membership: Membership, by: Actor, reason: str = "") -> None:
+    """End a role at once; the row stays."""
+    with audit.transaction(by=by, reason=reason) as event:
+        require(by, Permission.PEOPLE_MANAGE, membership.trial)
+        membership.ended_at = timezone.now()
+        membership.save(update_fields=["ended_at"])
+        event.record("role.ended", trial=membership.trial, target=membership.user, detail={"role": membership.role})
+
+
+def add_laboratory(*, trial: Trial, code: str, name: str, by: Actor) -> Laboratory:
+    """Let a laboratory deliver to the trial, known to the platform already or new."""
+    with audit.transaction(by=by) as event:
+        require(by, Permission.LABORATORY_MANAGE, trial)
+        laboratory, _ = Laboratory.objects.get_or_create(trial=None, code=code, defaults={"name": name})
+        LaboratoryTrial.objects.get_or_create(laboratory=laboratory, trial=trial, ended_at=None)
+        event.record("laboratory.joined", trial=trial, target=laboratory)
+    return laboratory
+
+
+def create_laboratory_credential(
+    *,
+    laboratory: Laboratory,
+    trials: Sequence[Trial],
+    name: str,
+    scopes: Sequence[str],
+    by: Actor,
+    is_sandbox: bool = False,
+    expires_at: datetime | None = None,
+) -> tuple[LaboratoryCredential, str]:
+    """Make a laboratory's token for these trials; return it with the text that is shown once."""
+    with audit.transaction(by=by) as event:
+        for trial in trials:
+            require(by, Permission.LABORATORY_MANAGE, trial)
+        _check_scopes(scopes, LABORATORY_SCOPES)
+        token, prefix, sha256 = new_token(SANDBOX if is_sandbox else LABORATORY)
+        credential = LaboratoryCredential.objects.create(
+            laboratory=laboratory,
+            name=name,
+            prefix=prefix,
+            sha256=sha256,
+            scopes=list(scopes),
+            is_sandbox=is_sandbox,
+            expires_at=expires_at or timezone.now() + TOKEN_LIFE,
+        )
+        credential.trials.set(trials)
+        event.record("credential.created", trial=trials[0], target=credential)
+    return credential, token
+
+
+def revoke_laboratory_credential(*, credential: LaboratoryCredential, trial: Trial, by: Actor, reason: str = "") -> None:
+    """End a credential at once."""
+    with audit.transaction(by=by, reason=reason) as event:
+        require(by, Permission.LABORATORY_MANAGE, trial)
+        credential.revoked_at = timezone.now()
+        credential.save(update_fields=["revoked_at"])
+        event.record("credential.revoked", trial=trial, target=credential)
+
+
+def create_personal_token(
+    *, user: User, name: str, scopes: Sequence[str], by: Actor, expires_at: datetime | None = None
+) -> tuple[PersonalToken, str]:
+    """Make a person's own token; return it with the text that is shown once."""
+    with audit.transaction(by=by) as event:
+        if not by.process and by.user != user:
+            raise NotAllowed("not_allowed", "People make their own tokens.")
+        _check_scopes(scopes, PERSONAL_SCOPES)
+        token, prefix, sha256 = new_token(PERSONAL)
+        held = PersonalToken.objects.create(
+            user=user,
+            name=name,
+            prefix=prefix,
+            sha256=sha256,
+            scopes=list(scopes),
+            expires_at=expires_at or timezone.now() + TOKEN_LIFE,
+        )
+        event.record("token.created", trial=None, target=held)
+    return held, token
+
+
+def revoke_personal_token(*, token: PersonalToken, by: Actor) -> None:
+    """End a person's token at once."""
+    with audit.transaction(by=by) as event:
+        if by.user != token.user:
+            raise NotAllowed("not_allowed", "People revoke their own tokens.")
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+        event.record("token.revoked", trial=None, target=token)
+
+
+def _check_scopes(scopes: Sequence[str], known: dict[str, frozenset[Permission]]) -> None:
+    unknown = [scope for scope in scopes if scope not in known]
+    if unknown or not scopes:
+        raise RuleBroken("scope_unknown", f"Choose scopes among {', '.join(known)}.", field="scopes")
