@@ -1,0 +1,236 @@
+"""From the bytes of a delivery to rows as sent.
+
+What is wrong with one row is noted in it; only a body that cannot be read as rows at all is refused here.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from measurements.validation.nearness import Nearness, squeezed
+from measurements.validation.sent import FIELDS, NumberText, RowAsSent, row_as_sent
+from measurements.validation.texts import shown
+
+MOST_BYTES = 10_000_000
+MOST_ROWS = 20_000
+DEEPEST = 20
+_TOO_DEEP = f"The JSON is nested deeper than {DEEPEST} levels. Send flat rows. Nothing was saved."
+_REQUIRED_COLUMNS = ("biomarker", "value")
+_HEADER_ALIASES = {
+    "specimenid": "specimen",
+    "sample": "specimen",
+    "sampleid": "specimen",
+    "participantcode": "participant",
+    "participantid": "participant",
+    "visitcode": "visit",
+    "timepoint": "visit",
+    "analyte": "biomarker",
+    "test": "biomarker",
+    "result": "value",
+    "concentration": "value",
+    "units": "unit",
+    "method": "assay",
+    "collected": "collected_at",
+    "collectiontime": "collected_at",
+    "comment": "reason",
+    "plate": "run",
+    "runid": "run",
+    "performed": "performed_on",
+}
+_COLUMNS = {squeezed(field): field for field in FIELDS} | _HEADER_ALIASES
+
+
+class PayloadRefused(ValueError):  # noqa: N818 - it says what happened to the payload
+    """The body as a whole cannot be read: HTTP status, code and a sentence for people."""
+
+    def __init__(self, status: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.sentence = sentence
+
+
+class RunAsSent(Struct, frozen=True):
+    """The run that a delivery names for all its rows; the rows carry it as well."""
+
+    id: str | None = None
+    performed_on: str | None = None
+
+
+class Payload(Struct, frozen=True):
+    """A delivery: its run and its rows, each with the run filled in where it names none itself."""
+
+    run: RunAsSent
+    rows: tuple[RowAsSent, ...]
+
+
+def decode_json(body: bytes) -> Payload:
+    """The rows of a JSON body `{"run": {...}, "results": [...]}`.
+
+    Raises `PayloadRefused` (400 `malformed`, `duplicate_key` or `too_deep`, 413 `too_large` or `too_many_rows`,
+    422 `encoding`, `not_an_object`, `field_missing` or `field_not_text`).
+    """
+    document = _document(body)
+    if not isinstance(document, dict):
+        _refuse(422, "not_an_object", 'The body holds no object. Send {"results": [...]}. Nothing was saved.')
+    results = document.pop("results", None)
+    if not isinstance(results, list):
+        _refuse(422, "field_missing", 'The body has no list "results". Add it. Nothing was saved.')
+    _require_few(len(results))
+    _require_shallow(document)
+    run, unknown = _run(document.pop("run", None))
+    rows = [_json_row(fields, run) for fields in results]
+    unknown = (*document, *unknown)
+    if rows and unknown:  # said at the first row, because a finding belongs to a row
+        rows[0] = replace(rows[0], unknown=(*unknown, *rows[0].unknown))
+    return Payload(run, tuple(rows))
+
+
+def _document(body: bytes) -> Any:
+    text = _text(body)
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=NumberText,
+            parse_float=NumberText,
+            parse_constant=NumberText,  # NaN and Infinity are refused with their row, as any other value
+        )
+    except RecursionError:
+        _refuse(400, "too_deep", _TOO_DEEP)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        _refuse(
+            400, "malformed", f"The body stops being JSON at {where}: {error.msg}. Mend it there. Nothing was saved."
+        )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        sentence = f'An object has the key "{shown(twice)}" twice. Send each key once. Nothing was saved.'
+        raise PayloadRefused(400, "duplicate_key", sentence)
+    return fields
+
+
+def _run(run: Any) -> tuple[RunAsSent, tuple[str, ...]]:
+    """The run of a body and its unknown fields. One that holds no texts is refused: it would be wrong in every row."""
+    fields = {} if run is None else run
+    if not isinstance(fields, dict) or not all(isinstance(value, str | None) for value in fields.values()):
+        _refuse(422, "field_not_text", '"run" needs the texts "id" and "performed_on". Send it so. Nothing was saved.')
+    unknown = tuple(name for name in fields if name not in {"id", "performed_on"})
+    return RunAsSent(fields.get("id"), fields.get("performed_on")), unknown
+
+
+def _json_row(fields: Any, run: RunAsSent) -> RowAsSent:
+    if not isinstance(fields, dict):
+        return RowAsSent(not_text=(("specimen", "a row that is no object"),))
+    for value in fields.values():
+        if isinstance(value, dict | list):
+            _require_shallow(value)
+    if run.id is not None and fields.get("run") is None:
+        fields["run"] = run.id
+    if run.performed_on is not None and fields.get("performed_on") is None:
+        fields["performed_on"] = run.performed_on
+    return row_as_sent(fields)
+
+
+def _require_shallow(value: Any) -> None:
+    level, depth = [value], 2  # at most: the list of rows and the row are above it
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            _refuse(400, "too_deep", _TOO_DEEP)
+        level = [inner for outer in level for inner in _inside(outer)]
+
+
+def _inside(value: Any) -> list[Any]:
+    inner = value.values() if isinstance(value, dict) else value
+    return [item for item in inner if isinstance(item, dict | list)]
+
+
+def decode_csv(body: bytes) -> Payload:
+    """The rows of a CSV body: UTF-8; comma, semicolon or tab; a header with the fields or their common names.
+
+    Raises `PayloadRefused` (413 `too_large` or `too_many_rows`, 422 `encoding`, `field_missing`, `column_twice` or
+    `malformed`).
+    """
+    lines = _records(_text(body))
+    header = next(lines, None)
+    if header is None:
+        _refuse(
+            422, "field_missing", "The file is empty. Send a header line and one line for each row. Nothing was saved."
+        )
+    columns = _columns(header)
+    rows = []
+    for cells in lines:
+        if any(cells):
+            rows.append(row_as_sent(_cells(columns, cells)))
+            _require_few(len(rows))
+    return Payload(RunAsSent(), tuple(rows))
+
+
+def _records(text: str) -> Iterator[list[str]]:
+    """The lines of a CSV text, cut at the separator that its header uses most."""
+    header = text.split("\n", 1)[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    try:
+        yield from reader
+    except csv.Error as error:
+        _refuse(
+            422, "malformed", f"Line {reader.line_num} cannot be cut into cells: {error}. Mend it. Nothing was saved."
+        )
+
+
+def _columns(header: list[str]) -> list[str]:
+    """Field names of the header's columns; an unknown one keeps its own name."""
+    columns = [_COLUMNS.get(squeezed(name), name.strip()) for name in header]
+    for name in columns:
+        if name and columns.count(name) > 1:
+            _refuse(422, "column_twice", f'The column "{shown(name)}" occurs twice. Send it once. Nothing was saved.')
+    missing = [field for field in _REQUIRED_COLUMNS if field not in columns]
+    if "specimen" not in columns and "participant" not in columns:
+        missing.insert(0, "specimen")
+    if missing:
+        near = Nearness(columns).nearest(missing[0])
+        hint = f'Rename "{shown(near)}" if that is it.' if near else "Add it to the first line."
+        _refuse(422, "field_missing", f'The header has no column "{missing[0]}". {hint} Nothing was saved.')
+    return columns
+
+
+def _cells(columns: list[str], cells: list[str]) -> dict[str, str | None]:
+    """A line as fields; an empty cell was not sent, and cells beyond the header belong to a column without a name."""
+    fields: dict[str, str | None] = {
+        name: cell or None for name, cell in zip(columns, cells, strict=False) if name or cell
+    }
+    if any(cells[len(columns) :]):
+        fields["(beyond the header)"] = None
+    return fields
+
+
+def _text(body: bytes) -> str:
+    if len(body) > MOST_BYTES:
+        _refuse(413, "too_large", "The body is larger than 10 MB. Send it in parts. Nothing was saved.")
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        _refuse(
+            422, "encoding", f"Line {line} is not UTF-8. Save the file as UTF-8 and send it again. Nothing was saved."
+        )
+
+
+def _require_few(rows: int) -> None:
+    if rows > MOST_ROWS:
+        _refuse(413, "too_many_rows", f"There are more than {MOST_ROWS} rows. Send them in parts. Nothing was saved.")
+
+
+def _refuse(status: int, code: str, sentence: str) -> NoReturn:
+    raise PayloadRefused(status, code, sentence)

@@ -1,0 +1,122 @@
+"""What a checked row is beside what is stored already: new, known, a correction, or a contradiction."""
+
+from collections import defaultdict
+
+from msgspec import Struct
+
+from measurements.validation.findings import Disposition, Note, NotedError
+from measurements.validation.places import Place
+from measurements.validation.quantities import Quantity
+from measurements.validation.reference import Key, NaturalKey, RecordedRef, Reference, Status
+from measurements.validation.sent import RowAsSent
+
+AFTER_PRELIMINARY = "Final value after a preliminary one."
+AFTER_HOLD = "Accepted after it was held."
+
+
+class Candidate(Struct, frozen=True):
+    """A row whose fields were found good, not yet compared with what is stored."""
+
+    row: RowAsSent
+    place: Place
+    quantity: Quantity
+    status: Status
+    reason: str | None
+    held: bool
+
+
+class Standing(Struct, frozen=True):
+    """What becomes of a candidate; `supersedes` is the key of the result that it replaces."""
+
+    disposition: Disposition
+    supersedes: Key | None = None
+    reason: str | None = None
+    remark: Note | None = None
+
+
+class Records:
+    """Compares candidates with the results that are stored."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._recorded = reference.recorded
+        self._held = reference.held
+        self._by_place: dict[tuple[str, str, str | None, int], list[RecordedRef]] | None = None
+
+    def standing(self, key: NaturalKey, candidate: Candidate) -> Standing:
+        """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `field_missing` (a reason)."""
+        if candidate.row.corrects or candidate.status == "corrected":
+            return self._correction(key, candidate)
+        held, recorded = self._held.get(key), self._recorded.get(key)
+        if candidate.held:
+            return _against(key, candidate, held or recorded)
+        if held is not None and recorded is None and _is_same(held, candidate):
+            return Standing("created", held.pk, candidate.reason or AFTER_HOLD)
+        return _against(key, candidate, recorded)
+
+    def _correction(self, key: NaturalKey, candidate: Candidate) -> Standing:
+        old = self._to_correct(key, candidate)
+        if old is not None and _is_same(old, candidate):
+            return _already(key, candidate)
+        if candidate.reason is None:
+            raise NotedError(Note("field_missing", "reason", details={"needed_by": "a correction"}))
+        if candidate.held:
+            # What is held must not take an analysed value away, so it replaces only what is held itself.
+            waiting = self._held.get(key)
+            return Standing("held", waiting.pk if waiting else None, candidate.reason)
+        if old is None:
+            return Standing("created", None, candidate.reason)
+        return Standing("corrected", old.pk, candidate.reason)
+
+    def _to_correct(self, key: NaturalKey, candidate: Candidate) -> RecordedRef | None:
+        """The result a correction means: that of its natural key or, if it names no run, the only one there is."""
+        old = (self._held.get(key) if candidate.held else None) or self._recorded.get(key)
+        named = candidate.row.corrects
+        others = [old] if old else self._without_run(key) if key[3] is None else []
+        fitting = [other for other in others if named is None or other.id == named.strip()]
+        if len(fitting) == 1:
+            return fitting[0]
+        if named is None and not others:
+            return None
+        details = {"biomarker": key[1], "specimen": key[0]}
+        raise NotedError(Note("corrects_unknown", "corrects", named or candidate.row.value, details=details))
+
+    def _without_run(self, key: NaturalKey) -> list[RecordedRef]:
+        if self._by_place is None:
+            self._by_place = defaultdict(list)
+            for (specimen, biomarker, assay, _, replicate), recorded in self._recorded.items():
+                self._by_place[specimen, biomarker, assay, replicate].append(recorded)
+        return self._by_place.get((*key[:3], key[4]), [])
+
+
+def _against(key: NaturalKey, candidate: Candidate, old: RecordedRef | None) -> Standing:
+    """The standing of a row that does not say it is a correction."""
+    disposition: Disposition = "held" if candidate.held else "created"
+    if old is None:
+        return Standing(disposition, None, candidate.reason)
+    if old.status == "preliminary" and candidate.status != "preliminary" and not candidate.held:
+        return Standing("corrected", old.pk, candidate.reason or AFTER_PRELIMINARY)
+    if _is_same(old, candidate):
+        return _already(key, candidate)
+    details = {"recorded": f"{old.text} {old.unit}".strip(), "biomarker": key[1], "specimen": key[0]}
+    raise NotedError(Note("differs_from_recorded", "value", _sent(candidate), details=details))
+
+
+def _already(key: NaturalKey, candidate: Candidate) -> Standing:
+    details = {"biomarker": key[1], "specimen": key[0]}
+    return Standing("unchanged", remark=Note("already_recorded", "value", _sent(candidate), details=details))
+
+
+def _is_same(old: RecordedRef, candidate: Candidate) -> bool:
+    """The same quantity, however its digits and unit were written; or the very same text."""
+    if "not_done" in (old.status, candidate.status):
+        return old.status == candidate.status
+    row, quantity = candidate.row, candidate.quantity
+    if old.text == (row.value or "").strip() and old.unit == (row.unit or "").strip():
+        return True
+    parsed = quantity.parsed
+    same_mark = old.comparator == parsed.comparator and old.flag == parsed.flag
+    return same_mark and old.value is not None and old.value == quantity.number
+
+
+def _sent(candidate: Candidate) -> str:
+    return candidate.row.value or candidate.status
