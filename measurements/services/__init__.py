@@ -1,0 +1,1 @@
+"""Verbs: one transaction each, permission first, audit last."""

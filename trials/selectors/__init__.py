@@ -1,0 +1,1 @@
+"""Nouns: what is read, already restricted to what the caller may see."""

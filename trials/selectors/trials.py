@@ -1,0 +1,19 @@
+"""Trials, as far as the caller may know of them."""
+
+from django.db.models import QuerySet
+
+from trials.access import Actor, trial_unknown, trials_of
+from trials.models import Trial
+
+
+def trials_visible_to(by: Actor) -> QuerySet[Trial]:
+    """Return the trials whose existence `by` may know."""
+    return Trial.objects.filter(pk__in=Trial.objects.filter(trials_of(by)).values("pk"))
+
+
+def visible_trial(slug: str, by: Actor) -> Trial:
+    """Return one trial; NotFound, in the same words for a missing and a foreign one."""
+    trial = trials_visible_to(by).filter(slug=slug).first()
+    if trial is None:
+        raise trial_unknown(slug)
+    return trial
