@@ -68,8 +68,8 @@ def test_another_seed_or_scheme_gives_another_list():
 
 
 def test_the_list_of_a_known_seed_never_changes():
-    # From a second program, written after docs/allocation.md alone. A change here would break the rebuilding of every
-    # registered trial's list.
+    # From a second program, written apart from this one. A change here would break the rebuilding of every registered
+    # trial's list.
     slots = first(24)
     assert "".join(slot.arm[0] for slot in slots) == "wcwcwcwcwcccwwwwcccwcwcw"
     assert {slot.block: slot.size for slot in slots} == {1: 8, 2: 6, 3: 4, 4: 8}
