@@ -2,8 +2,8 @@
 
 Quantiles are R's type 7 (Hyndman & Fan 1996); intervals are t intervals, on logarithms for geometric means.
 Values below a limit: up to 5% count as the limit; from there to 80% mean and SD are withheld and the geometric mean is
-the censored maximum likelihood (normal intervals); above, it is withheld too. A quantile is stated if it lies at or
-above every limit, because then the unknown values cannot move it.
+the censored maximum likelihood (normal intervals); above, it is withheld too. A quantile is stated if the ordered
+values it is read from are detected and not below any limit, because then the unknown values cannot move it.
 """
 
 from __future__ import annotations
@@ -128,13 +128,14 @@ def moments(values: Floats) -> Moments:
     return Moments(n, mean, sd, se, _finite(mean - half_width), _finite(mean + half_width))
 
 
-def quantiles(values: Floats, largest_limit: float = -math.inf) -> Quantiles:
-    """Type 7 quantiles of finite values; those below `largest_limit` are None."""
-    if not len(values):
-        return Quantiles(None, None, None, None, None)
+def quantiles(values: Floats, open_below: int = 0) -> Quantiles:
+    """Type 7 quantiles of finite values; None where one of the `open_below` smallest, not known, would count."""
     ordered = np.sort(values)
-    found = [_quantile(ordered, probability) for probability in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    return Quantiles(*(q if q >= largest_limit else None for q in found))
+    stated = [
+        _quantile(ordered, probability) if (len(ordered) - 1) * probability >= open_below else None
+        for probability in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    return Quantiles(*stated)
 
 
 def geometric(values: Floats) -> Geometric:
@@ -167,7 +168,8 @@ def _describe_arm(values: Floats, censored: Booleans, arm: str, rule: Rule) -> V
     available = np.isfinite(values)
     known, below = values[available], censored[available]
     share = share_below_limit(known, below)
-    largest_limit = float(np.max(known[below], initial=-math.inf)) if rule not in MEAN_ALLOWED else -math.inf
+    largest_limit = np.max(known[below], initial=-math.inf)
+    open_below = 0 if rule in MEAN_ALLOWED else int(np.count_nonzero(below | (known < largest_limit)))
     return VisitDescription(
         arm=arm,
         randomized=len(values),
@@ -177,7 +179,7 @@ def _describe_arm(values: Floats, censored: Booleans, arm: str, rule: Rule) -> V
         share_below_limit=share.fraction,
         rule=rule,
         moments=moments(known) if rule in MEAN_ALLOWED else Moments(share.available, *NO_MOMENTS),
-        quantiles=quantiles(known, largest_limit),
+        quantiles=quantiles(known, open_below),
         geometric=_geometric_by_rule(known, below, rule),
     )
 
@@ -198,7 +200,7 @@ def _change(arm: str, baseline: Floats, follow_up: Floats) -> ChangeDescription:
     return ChangeDescription(
         arm=arm,
         change=change_moments,
-        median=_finite(_quantile(np.sort(change), 0.5)) if len(change) else None,
+        median=_quantile(np.sort(change), 0.5),
         geometric_ratio=_exp(log_ratio),
         geometric_percent=None if log_ratio is None else _percent(_exp(log_ratio)),
         percent_of_means=_percent(_ratio_of_means(baseline, follow_up)),
@@ -215,24 +217,30 @@ def _ratio_of_means(baseline: Floats, follow_up: Floats) -> float | None:
 
 
 def _correlation(first: Floats, second: Floats) -> float | None:
-    if len(first) < 2 or not (_standard_deviation(first) > 0 and _standard_deviation(second) > 0):
+    if len(first) < 2 or not (_differ(first) and _differ(second)):
         return None
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         a, b = first - np.mean(first), second - np.mean(second)
-        correlation = _finite(float(a @ b / math.sqrt(a @ a) / math.sqrt(b @ b))) if a @ a > 0 and b @ b > 0 else None
-    return None if correlation is None else min(1.0, max(-1.0, correlation))
+        correlation = float(a @ b / np.sqrt(a @ a) / np.sqrt(b @ b))
+    return min(1.0, max(-1.0, correlation)) if math.isfinite(correlation) else None
 
 
 def _standard_deviation(values: Floats) -> float:
     # Equal values can leave a rounding error in the mean; their SD is zero all the same.
-    return float(np.std(values, ddof=1)) if np.any(values != values[0]) else 0.0
+    return float(np.std(values, ddof=1)) if _differ(values) else 0.0
 
 
-def _quantile(ordered: Floats, probability: float) -> float:
+def _differ(values: Floats) -> bool:
+    return bool(np.any(values != values[0]))
+
+
+def _quantile(ordered: Floats, probability: float) -> float | None:
+    if not len(ordered):
+        return None
     position = (len(ordered) - 1) * probability
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)
-    return float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
+    return _finite(float(ordered[below] + (position - below) * (ordered[above] - ordered[below])))
 
 
 def _cv_percent(log_sd: float | None) -> float | None:

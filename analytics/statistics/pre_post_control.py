@@ -185,11 +185,17 @@ SIZES: Final[dict[str, Callable[[ArmSummary, ArmSummary], EffectSize]]] = {
 }
 """Arm minus reference, by measure."""
 
-NEEDS_POSITIVE_MEANS: Final = frozenset({"romc", "percentage_points"})
+OF_RAW_VALUES: Final = frozenset({"romc", "percentage_points"})
+"""Measures that compare means with each other, so they need positive means on the raw scale."""
 
 
 def estimate_pre_post_control(pairs: Pairs, arm: str, measure: str = "d_ppc2", notes: tuple[str, ...] = ()) -> Estimate:
-    """One named effect size of `arm` against the reference, with a normal interval, on the scale of `pairs`."""
+    """One named effect size of `arm` against the reference, with a normal interval, on the scale of `pairs`.
+
+    Raises ValueError for a ratio or percentage of logarithms.
+    """
+    if measure in OF_RAW_VALUES and pairs.scale != "identity":
+        raise ValueError(f"{measure} is defined on the raw scale")
     reference = pairs.arms[0]
     counts = pairs.n()
     formula = f"{measure}({'log ' if pairs.scale == 'log' else ''}baseline, follow_up by arm)"
@@ -233,7 +239,7 @@ def _without_meaning(measure: str, arm: ArmSummary, reference: ArmSummary) -> No
         return OUT_OF_RANGE
     if any(math.isnan(a.correlation) for a in summaries):
         return NO_CORRELATION
-    if measure in NEEDS_POSITIVE_MEANS and min(m for a in summaries for m in (a.mean_pre, a.mean_post)) <= 0:
+    if measure in OF_RAW_VALUES and min(m for a in summaries for m in (a.mean_pre, a.mean_post)) <= 0:
         return NONPOSITIVE_MEAN
     return None
 

@@ -37,6 +37,8 @@ MOST_STEPS: Final = 100
 CONVERGED: Final = 1e-20
 """Newton decrement (squared distance to the maximum in standard errors) at which the search ends."""
 SMALLEST_STEP: Final = 2.0**-30
+RUN_AWAY: Final = 1000.0
+"""A standard error of this many sigma: the likelihood rises for ever and the coefficient is only where it was left."""
 SINGULAR: Final = 1e-13
 """Reciprocal condition of the scaled Hessian below which a parameter has run away."""
 
@@ -96,8 +98,10 @@ def _estimate(analysis: Analysis, pairs: Pairs, design: Design, arm: str) -> tup
     if fit is None:
         return refused_differences(analysis, pairs.scale, NO_CONVERGENCE)
     position = least_squares.kept.index(design.arm_column(arm))
-    variance = float(fit.covariance[position, position])
-    return arm_differences(analysis, pairs.scale, float(fit.coefficients[position]), math.sqrt(variance), None)
+    standard_error = math.sqrt(float(fit.covariance[position, position]))
+    if standard_error > RUN_AWAY * fit.sigma:
+        return refused_differences(analysis, pairs.scale, NO_CONVERGENCE)
+    return arm_differences(analysis, pairs.scale, float(fit.coefficients[position]), standard_error, None)
 
 
 def without_uninformative_levels(pairs: Pairs) -> tuple[Pairs, tuple[str, ...]]:
@@ -133,6 +137,8 @@ def _refusal(pairs: Pairs, design: Design, columns: Floats, arm: str) -> NotEsti
         return ARM_EMPTY
     if not all(detected[code] for code in compared):
         return NOTHING_DETECTED
+    if len(pairs.arm) <= columns.shape[1]:
+        return NO_RESIDUAL_DF
     if columns.shape[1] < design.columns.shape[1] and is_determined_by_others(design.columns, design.arm_column(arm)):
         return ARM_ALIASED
     seen = ~pairs.follow_up_censored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from analytics.statistics.outcome import OutcomeData
 ROOT = Path(__file__).parents[3]
 REFERENCE = ROOT / "tests" / "reference"
 ARMS = ("control", "treatment")
+
+IMPOSED_LIMITS = {
+    "single": {"KY": 3.0, "MN": 3.0, "MS": 3.0, "NY": 3.0},
+    "by_clinic": {"KY": 2.0, "MN": 3.0, "MS": 4.0, "NY": 5.0},
+}
 
 Rows = list[dict[str, str]]
 
@@ -78,6 +84,20 @@ def make_outcome() -> Callable[..., OutcomeData]:
 def opt_crp(opt_rows: Rows) -> OutcomeData:
     """C-reactive protein in the OPT trial, log scale."""
     return outcome_of(opt_rows, "crp_base", "crp_fu")
+
+
+@pytest.fixture(scope="session")
+def crp_with_limit(opt_rows: Rows) -> Callable[[str], OutcomeData]:
+    """CRP of those with both values and an age, with a limit imposed at follow-up (s13b); made anew by each call."""
+
+    def build(kind: str) -> OutcomeData:
+        complete = [row for row in opt_rows if row["crp_base"] and row["crp_fu"] and row["age"]]
+        data = outcome_of(complete, "crp_base", "crp_fu")
+        limit = np.array([IMPOSED_LIMITS[kind][row["clinic"]] for row in complete])
+        below = data.follow_up < limit
+        return replace(data, follow_up=np.where(below, limit, data.follow_up), follow_up_censored=below)
+
+    return build
 
 
 @pytest.fixture(scope="session")

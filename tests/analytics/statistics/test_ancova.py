@@ -177,8 +177,9 @@ def test_too_few_participants_for_the_model(five_participants):
 
 def test_strata_that_repeat_each_other_are_counted_once(five_participants):
     site = np.array([0, 1, 0, 1, 0])
-    once = fit_ancova(paired_values(five_participants(strata={"site": site})))
-    twice = fit_ancova(paired_values(five_participants(strata={"site": site, "region": 1 - site})))
+    same = np.full(5, 2.0)
+    once = fit_ancova(paired_values(five_participants(baseline=same, strata={"site": site})))
+    twice = fit_ancova(paired_values(five_participants(baseline=same, strata={"site": site, "region": 1 - site})))
     assert by_measure(twice, "model")["difference"].estimate == pytest.approx(
         by_measure(once, "model")["difference"].estimate, rel=1e-12
     )

@@ -34,8 +34,8 @@ def test_five_participants_by_hand(five_participants):
 
 
 def test_weights_by_hand(five_participants):
-    # No baseline: site 0 has control 2 and treated 4, 6; site 1 control 4 and treated 8. Both arms rise by 2.5 (least
-    # squares) from site 0 to 1; equal weights count the sites 1:1, observed 3:2.
+    # The design adds arm and site, so every mean moves with the site's coefficient: equal weights take 1/2 of it,
+    # observed weights 2/5, because two of the five participants are in site 1.
     data = five_participants(baseline=np.full(5, 2.0), strata={"site": np.array([0, 1, 0, 0, 1])})
     fit = fit_ancova(paired_values(data))
     site = fit.least_squares.coefficients[2]

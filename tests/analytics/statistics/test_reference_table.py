@@ -1,0 +1,77 @@
+"""No reference case gets lost: each is tested somewhere, or says what it waits for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+TESTS = Path(__file__).parent
+
+STATUS = {
+    "s01_ancova_opt_crp": "tested in test_ancova",
+    "s02_ancova_opt_panel": "tested in test_ancova",
+    "s03_ppc_g_morris": "tested in test_pre_post_control",
+    "s04_ppc_g_opt": "tested in test_pre_post_control",
+    "s05_mmrm_fev": "awaits method mmrm",
+    "s06_mmrm_btheb": "awaits method mmrm",
+    "s07_rve_corrdat": "awaits method robust_variance",
+    "s08_rve_hierdat": "awaits method robust_variance",
+    "s09_rve_dropout": "awaits method robust_variance",
+    "s10_meta_bcg": "awaits method pooling",
+    "s11_meta_thirdwave": "awaits method pooling",
+    "s12_meta_normand1999": "awaits method pooling",
+    "s12b_meta_raudenbush1985": "awaits method pooling",
+    "s13_lod_opt_il6": "tested in test_tobit",
+    "s13b_lod_crp_artificial": "tested in test_tobit",
+    "s14_lod_nada": "awaits method regression_on_order_statistics",
+    "s15_padjust": "tested in test_multiplicity",
+    "s16_rubin": "awaits method multiple_imputation",
+    "s17_rbmi_antidepressant": "awaits method reference_based_imputation",
+    "s18_randomization": "awaits method allocation_lists",
+    "s19_partially_nested": "awaits method partially_nested",
+    "s20_cace": "awaits method complier_average_effect",
+    "s21_mediation": "awaits method mediation",
+    "s22_degenerate": "tested in test_ancova",
+}
+
+PARTS_AWAITED = {
+    "s01_ancova_opt_crp": ("change_log", "welch_post_log", "mann_whitney", "arm_by_baseline", "arm_by_clinic", "lin"),
+    "s03_ppc_g_morris": ("pooled_reml_wald", "pooled_fe_becker"),
+    "s13_lod_opt_il6": ("half_lod_ols_arm",),
+    "s13b_lod_crp_artificial": ("ros", "km", "half_lod"),
+}
+"""Numbers inside tested cases that no test compares yet."""
+
+
+def test_every_case_is_in_the_table():
+    folders = {path.name for path in (ROOT / "tests" / "reference").iterdir() if path.is_dir()}
+    assert folders == set(STATUS)
+    assert len(STATUS) == 24
+
+
+def test_every_case_has_its_numbers_and_their_maker():
+    for case in STATUS:
+        folder = ROOT / "tests" / "reference" / case
+        assert all((folder / name).is_file() for name in ("expected.json", "case.R", "meta.json"))
+
+
+def test_every_tested_case_is_named_in_its_test_file():
+    for case, status in STATUS.items():
+        kind, _, where = status.rpartition(" ")
+        assert kind in ("tested in", "awaits method")
+        if kind == "tested in":
+            assert case in (TESTS / f"{where}.py").read_text()
+
+
+def test_every_awaited_method_is_really_missing():
+    """A method that has been built must be tested against its case."""
+    for status in STATUS.values():
+        kind, _, method = status.rpartition(" ")
+        if kind == "awaits method":
+            assert not (ROOT / "analytics" / "statistics" / f"{method}.py").exists()
+
+
+def test_awaited_parts_exist(expected):
+    for case, parts in PARTS_AWAITED.items():
+        text = str(expected(case))
+        assert all(part in text for part in parts)
