@@ -237,7 +237,7 @@ _TABLE = (
     RowCode(
         "outside_window",
         "warning",
-        '"{value}" is {days} days {side} the window of the visit.',
+        '"{value}" is {days} {side} the window of the visit.',
         "Check the date of collection.",
     ),
     RowCode(

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from measurements.validation.nearness import Nearness, squeezed
-from measurements.validation.sent import FIELDS, NumberText, RowAsSent, row_as_sent
+from measurements.validation.sent import FIELDS, RowAsSent, row_as_sent
 from measurements.validation.texts import shown
 
 MOST_BYTES = 10_000_000
@@ -96,9 +96,9 @@ def _document(body: bytes) -> Any:
         return json.loads(
             text,
             object_pairs_hook=_object,
-            parse_int=NumberText,
-            parse_float=NumberText,
-            parse_constant=NumberText,  # NaN and Infinity are refused with their row, as any other value
+            parse_int=str,  # as texts, so that 1.80 keeps its digits
+            parse_float=str,
+            parse_constant=str,  # NaN and Infinity are refused with their row, as any other value
         )
     except RecursionError:
         _refuse(400, "too_deep", _TOO_DEEP)

@@ -1,7 +1,7 @@
-"""What the check of a batch knows about its trial: filled once, from one set of queries, before the first row is read.
+"""What the check of a batch knows about its trial: filled once, from one set of queries, before the first row.
 
-Everything here belongs to one trial and one laboratory. A specimen of another trial is simply not in `specimens`, so that
-it cannot be told from one that does not exist. Every participant, visit and specimen that an entry names is here.
+Everything here belongs to one trial and one laboratory. A specimen of another trial is simply not in `specimens`, so
+that it cannot be told from one that does not exist. Every participant, visit and specimen that an entry names is here.
 """
 
 from collections.abc import Mapping

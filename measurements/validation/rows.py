@@ -380,7 +380,14 @@ def _outside(window: tuple[date, date], moment: datetime) -> tuple[Note, ...]:
     if first <= day <= last:
         return ()
     side, days = ("before", (first - day).days) if day < first else ("after", (day - last).days)
-    return (Note("outside_window", "collected_at", day.isoformat(), details={"days": days, "side": side}),)
+    return (
+        Note(
+            "outside_window",
+            "collected_at",
+            day.isoformat(),
+            details={"days": "1 day" if days == 1 else f"{days} days", "side": side},
+        ),
+    )
 
 
 def _counted(received: int, accepted: tuple[AcceptedRow, ...]) -> Counts:
