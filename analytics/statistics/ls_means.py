@@ -26,7 +26,7 @@ def estimate_ls_mean(fit: AncovaFit, arm: str, weights: Weights = "equal") -> tu
     """Adjusted mean of one arm (any, the reference included), model-based t interval; p tests a mean of zero.
 
     `equal`: every level of a stratum counts the same; `observed`: as often as it occurs among those analysed.
-    On the log scale also the geometric mean, for which no p is stated (p of the log mean) and no standard error.
+    On the log scale also the geometric mean, with the p of the log mean and no standard error of its own.
     """
     analysis = Analysis(
         METHOD,
