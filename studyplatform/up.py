@@ -48,8 +48,11 @@ class Platform:
 
 def main() -> int:
     """Run until SIGINT or SIGTERM; 0 after a clean stop, 1 with the reason and its fix on standard error."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal was closed
+    stop_signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # with nohup the platform outlives its terminal
+        stop_signals.append(signal.SIGHUP)
+    for number in stop_signals:
+        signal.signal(number, signal.default_int_handler)
     try:
         run()
     except KeyboardInterrupt:

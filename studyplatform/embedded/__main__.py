@@ -13,7 +13,8 @@ def main() -> int:
     """Start the servers, print their addresses as shell lines, and stay until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m studyplatform.embedded", description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=Path(".data"), help="where the data stays (default .data)")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us in the background, without SIGINT
+        signal.signal(number, signal.default_int_handler)
     try:
         with Servers(parser.parse_args().data_dir) as servers:
             for name, value in servers.environment.items():
