@@ -13,20 +13,6 @@ BTHEB = Path(extract.__file__).parent / "btheb" / "btheb.csv"
 
 IGG = [f"igg_{species}" for species in ("aa", "cr", "fn", "pg", "pi", "td", "tf")]
 BIOMARKERS = ["crp", "pge2", "mmp9", "fibrin", *IGG, "il6", "tnf"]
-    "crp",
-    "pge2",
-    "mmp9",
-    "fibrin",
-    "igg_aa",
-    "igg_cr",
-    "igg_fn",
-    "igg_pg",
-    "igg_pi",
-    "igg_td",
-    "igg_tf",
-    "il6",
-    "tnf",
-]
 
 
 def rows_of(path):
