@@ -1,6 +1,5 @@
 """From the text that a laboratory sent to a unit."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -37,7 +36,7 @@ class Unit:
 def parse_unit(text: str) -> Unit:
     """The unit that `text` names: a UCUM code, or a spelling such as `IU/mL`, `mcg/L`, `cells/µL`, `x10^9/L`, `PG/ML`.
 
-    Raises `UnitUnknown` with the nearest known unit.
+    Raises `UnitUnknown`, which knows the nearest common unit.
     """
     spelling = _clean(text) if len(text) <= LONGEST else ""
     spelling = tables.CAPITAL_SPELLINGS.get(spelling, spelling)
@@ -45,7 +44,7 @@ def parse_unit(text: str) -> Unit:
     parts = re.split(r"([./])", _multiplied(spelling))
     unit = _product(parts)
     if not spelling or unit is None:
-        raise UnitUnknown(text, _nearest(spelling))
+        raise UnitUnknown(text, spelling)
     return unit
 
 
@@ -133,11 +132,3 @@ def _all_symbols() -> dict[str, Unit]:
 
 
 _SYMBOLS = _all_symbols()
-
-
-def _nearest(spelling: str) -> str | None:
-    matches = difflib.get_close_matches(spelling, tables.COMMON_UNITS, n=1, cutoff=0.6)
-    if not matches:
-        by_capitals = difflib.get_close_matches(spelling.upper(), tables.CAPITAL_SPELLINGS, n=1, cutoff=0.6)
-        matches = [tables.CAPITAL_SPELLINGS[found] for found in by_capitals]
-    return matches[0] if matches else None

@@ -6,6 +6,7 @@
 from measurements.validation.codes import ROW_CODES, render_markdown
 from measurements.validation.decode import Payload, PayloadRefused, RunAsSent, decode_csv, decode_json
 from measurements.validation.findings import Finding
+from measurements.validation.outcomes import AcceptedRow, Checked, Counts, NewSpecimen, Options
 from measurements.validation.reference import (
     AssayRef,
     BiomarkerRef,
@@ -15,7 +16,7 @@ from measurements.validation.reference import (
     SpecimenRef,
     VisitRef,
 )
-from measurements.validation.rows import AcceptedRow, Checked, Counts, NewSpecimen, Options, check_rows
+from measurements.validation.rows import check_rows
 from measurements.validation.sent import RowAsSent, row_as_sent
 
 __all__ = [

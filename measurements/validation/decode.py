@@ -4,8 +4,9 @@ What is wrong with one row is noted in it; only a body that cannot be read as ro
 """
 
 import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from msgspec import Struct
@@ -112,11 +113,20 @@ def _document(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = _first_repeated(name for name, _ in pairs)
         sentence = f'An object has the key "{shown(twice)}" twice. Send each key once. Nothing was saved.'
         raise PayloadRefused(400, "duplicate_key", sentence)
     return fields
+
+
+def _first_repeated(names: Iterable[str]) -> str:
+    """The first name that occurs a second time, or nothing."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""
 
 
 def _run(run: Any) -> tuple[RunAsSent, tuple[str, ...]]:
@@ -180,7 +190,7 @@ def _records(text: str) -> Iterator[list[str]]:
     """The lines of a CSV text, cut at the separator that its header uses most."""
     header = text.split("\n", 1)[0]
     separator = max(",;\t", key=header.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=separator, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         yield from reader
     except csv.Error as error:
@@ -192,9 +202,9 @@ def _records(text: str) -> Iterator[list[str]]:
 def _columns(header: list[str]) -> list[str]:
     """Field names of the header's columns; an unknown one keeps its own name."""
     columns = [_COLUMNS.get(squeezed(name), name.strip()) for name in header]
-    for name in columns:
-        if name and columns.count(name) > 1:
-            _refuse(422, "column_twice", f'The column "{shown(name)}" occurs twice. Send it once. Nothing was saved.')
+    twice = _first_repeated(name for name in columns if name)
+    if twice:
+        _refuse(422, "column_twice", f'The column "{shown(twice)}" occurs twice. Send it once. Nothing was saved.')
     missing = [field for field in _REQUIRED_COLUMNS if field not in columns]
     if "specimen" not in columns and "participant" not in columns:
         missing.insert(0, "specimen")

@@ -13,7 +13,7 @@ from measurements.units import Unit, UnitNotConvertible, UnitUnknown, parse_unit
 from measurements.units.conversion import conversion_factor, conversion_ratio, scaled
 from measurements.validation.fields import cleaned, given
 from measurements.validation.findings import Note, NotedError
-from measurements.validation.nearness import Nearness, squeezed
+from measurements.validation.nearness import LOOKUPS, Nearness, squeezed
 from measurements.validation.reference import AssayRef, BiomarkerRef
 
 _ONE = Decimal(1)
@@ -55,7 +55,9 @@ class Measurands:
         self._biomarkers = {biomarker.code: biomarker for biomarker in biomarkers}
         self._by_alias = _aliases(self._biomarkers.values())
         self._nearness = Nearness(self._biomarkers)
+        self._assays = {code: Nearness(biomarker.assays) for code, biomarker in self._biomarkers.items()}
         self._found: dict[tuple[str | None, str | None, str | None], Resolved] = {}
+        self._refused_units: set[str] = set()
 
     def find(self, biomarker: str | None, assay: str | None, unit: str | None) -> Resolved:
         """What the three texts of a row name together."""
@@ -71,13 +73,13 @@ class Measurands:
         except NotedError as noted:
             return Resolved(None, None, (noted.note,))
         try:
-            assay = _assay(biomarker, assay_text)
+            assay = self._assay(biomarker, assay_text)
         except NotedError as noted:
             return Resolved(None, biomarker, (noted.note,))
         lower, upper = _limits(biomarker, assay)
         unitless = Measurand(biomarker, assay, None, lower_limits=lower, upper_limits=upper, remarks=remarks)
         try:
-            return Resolved(_in_unit(unitless, unit_text), biomarker)
+            return Resolved(self._in_unit(unitless, unit_text), biomarker)
         except NotedError as noted:
             return Resolved(unitless, biomarker, unit_problem=noted.note)
 
@@ -93,6 +95,53 @@ class Measurands:
         near = self._nearness.nearest(code)
         raise NotedError(Note("biomarker_unknown", "biomarker", code, near, {"known": _listed(self._biomarkers)}))
 
+    def _assay(self, biomarker: BiomarkerRef, text: str | None) -> AssayRef | None:
+        code = given(text, "assay") or biomarker.usual_assay
+        if code is None or code in biomarker.assays:
+            return biomarker.assays[code] if code else None
+        near = self._assays[biomarker.code].nearest(code)
+        details = {"biomarker": biomarker.code, "known": _listed(biomarker.assays)}
+        raise NotedError(Note("assay_unknown", "assay", code, near, details))
+
+    def _in_unit(self, measurand: Measurand, text: str | None) -> Measurand:
+        """The measurand with the unit that was sent. Raises `NotedError`: `unit_missing`, `unit_not_convertible`."""
+        biomarker = measurand.biomarker
+        expected = measurand.assay.unit if measurand.assay else biomarker.unit
+        if not given(text, "unit"):
+            raise NotedError(Note("unit_missing", "unit", None, expected, {"biomarker": biomarker.code}))
+        sent = cleaned(text or "", "unit")
+        try:
+            unit, canonical = parse_unit(sent), parse_unit(biomarker.unit)
+            multiplier, divisor = conversion_ratio(unit, canonical, biomarker.molar_mass)
+            factor = conversion_factor(unit, canonical, biomarker.molar_mass)
+        except (UnitUnknown, UnitNotConvertible) as refused:
+            near = self._near_unit(refused, sent, biomarker) or expected
+            details = {"unit": biomarker.unit, "biomarker": biomarker.code}
+            raise NotedError(Note("unit_not_convertible", "unit", sent, near, details)) from None
+        remarks = measurand.remarks
+        if factor != 1:
+            details = {"unit": canonical.code, "factor": f"{factor.normalize():f}"}
+            remarks += (Note("unit_converted", "unit", sent, details=details),)
+        return Measurand(
+            biomarker,
+            measurand.assay,
+            unit,
+            multiplier,
+            divisor,
+            factor,
+            measurand.lower_limits,
+            measurand.upper_limits,
+            remarks,
+        )
+
+    def _near_unit(self, refused: Exception, sent: str, biomarker: BiomarkerRef) -> str | None:
+        """A unit like the one that was sent and that would do; looked for only for the first few of a batch."""
+        self._refused_units.add(sent)
+        if not isinstance(refused, UnitUnknown) or len(self._refused_units) > LOOKUPS:
+            return None
+        near = refused.did_you_mean
+        return near if near and _is_convertible(near, biomarker) else None
+
 
 def _aliases(biomarkers: Iterable[BiomarkerRef]) -> dict[str, BiomarkerRef]:
     """Every name of every biomarker, without those that two of them share."""
@@ -105,54 +154,12 @@ def _aliases(biomarkers: Iterable[BiomarkerRef]) -> dict[str, BiomarkerRef]:
     return {name: biomarker for name, biomarker in by_alias.items() if name and len(owners[name]) == 1}
 
 
-def _assay(biomarker: BiomarkerRef, text: str | None) -> AssayRef | None:
-    code = given(text, "assay") or biomarker.usual_assay
-    if code is None or code in biomarker.assays:
-        return biomarker.assays[code] if code else None
-    near = Nearness(biomarker.assays).nearest(code)
-    details = {"biomarker": biomarker.code, "known": _listed(biomarker.assays)}
-    raise NotedError(Note("assay_unknown", "assay", code, near, details))
-
-
-def _in_unit(measurand: Measurand, text: str | None) -> Measurand:
-    """The measurand with the unit that was sent. Raises `NotedError`: `unit_missing`, `unit_not_convertible`."""
-    biomarker = measurand.biomarker
-    expected = measurand.assay.unit if measurand.assay else biomarker.unit
-    if not given(text, "unit"):
-        raise NotedError(Note("unit_missing", "unit", None, expected, {"biomarker": biomarker.code}))
-    sent = cleaned(text or "", "unit")
+def _is_convertible(unit: str, biomarker: BiomarkerRef) -> bool:
     try:
-        unit, canonical = parse_unit(sent), parse_unit(biomarker.unit)
-        multiplier, divisor = conversion_ratio(unit, canonical, biomarker.molar_mass)
-        factor = conversion_factor(unit, canonical, biomarker.molar_mass)
-    except (UnitUnknown, UnitNotConvertible) as refused:
-        near = _convertible(getattr(refused, "did_you_mean", None), biomarker) or expected
-        details = {"unit": biomarker.unit, "biomarker": biomarker.code}
-        raise NotedError(Note("unit_not_convertible", "unit", sent, near, details)) from None
-    remarks = measurand.remarks
-    if factor != 1:
-        details = {"unit": canonical.code, "factor": f"{factor.normalize():f}"}
-        remarks += (Note("unit_converted", "unit", sent, details=details),)
-    return Measurand(
-        biomarker,
-        measurand.assay,
-        unit,
-        multiplier,
-        divisor,
-        factor,
-        measurand.lower_limits,
-        measurand.upper_limits,
-        remarks,
-    )
-
-
-def _convertible(unit: str | None, biomarker: BiomarkerRef) -> str | None:
-    """`unit` if it would do for the biomarker: no other one is suggested."""
-    try:
-        conversion_ratio(parse_unit(unit or ""), parse_unit(biomarker.unit), biomarker.molar_mass)
+        conversion_ratio(parse_unit(unit), parse_unit(biomarker.unit), biomarker.molar_mass)
     except (UnitUnknown, UnitNotConvertible):
-        return None
-    return unit
+        return False
+    return True
 
 
 def _limits(biomarker: BiomarkerRef, assay: AssayRef | None) -> tuple[tuple[Decimal, ...], tuple[Decimal, ...]]:

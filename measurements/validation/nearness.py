@@ -5,8 +5,9 @@ import unicodedata
 from collections.abc import Collection
 
 _GREEK = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "κ": "kappa", "ß": "beta"})
-_LARGE = 2000
-_LOOKUPS = 50  # comparing 20,000 misspelt ids with 20,000 known ones would take an hour
+_LARGE = 500
+LOOKUPS = 50
+"""Comparing 20,000 misspelt ids with 20,000 known ones would take an hour."""
 
 
 def squeezed(text: str) -> str:
@@ -26,7 +27,7 @@ class Nearness:
     def nearest(self, text: str) -> str | None:
         """The nearest known code, or None."""
         if text not in self._found:
-            if len(self._found) >= _LOOKUPS:
+            if len(self._found) >= LOOKUPS:
                 return None
             self._found[text] = self._look_up(text[:64])
         return self._found[text]

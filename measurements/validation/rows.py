@@ -5,23 +5,21 @@ Pure, and the same for every door (JSON, CSV, FHIR, paste grid, form field), so 
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Literal, ParamSpec, TypeVar
-
-from msgspec import Struct
+from typing import ParamSpec, TypeVar
 
 from measurements.validation.fields import cleaned, given
-from measurements.validation.findings import Disposition, Fate, Finding, Note, NotedError, once, put_into_words
+from measurements.validation.findings import Fate, Finding, Note, NotedError, once, put_into_words
 from measurements.validation.measurands import Measurand, Measurands, Resolved
-from measurements.validation.nearness import Nearness
+from measurements.validation.nearness import LOOKUPS, Nearness
+from measurements.validation.outcomes import DEFAULTS, AcceptedRow, Checked, Counts, NewSpecimen, Options
 from measurements.validation.places import Place, Places
 from measurements.validation.quantities import NOT_DONE, Quantity, quantity_of
-from measurements.validation.reference import Key, NaturalKey, Reference, Status
+from measurements.validation.reference import NaturalKey, Reference, Status
 from measurements.validation.sent import FIELDS, RowAsSent
 from measurements.validation.standing import Candidate, Records
 from measurements.validation.texts import shown
 from measurements.validation.timestamps import parse_collected_at, parse_performed_on
-from measurements.validation.values import Comparator, Flag, parse_value
+from measurements.validation.values import parse_value
 
 _STATUSES: dict[str, Status] = {
     "final": "final",
@@ -33,86 +31,6 @@ _A_DAY = timedelta(days=1)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Options(Struct, frozen=True):
-    """How the sender wants wrong and unknown rows treated."""
-
-    on_error: Literal["reject_all", "reject_rows"] = "reject_all"
-    unknown_specimen: Literal["reject", "hold"] = "reject"
-    dry_run: bool = False
-
-
-DEFAULTS = Options()
-
-
-class NewSpecimen(Struct, frozen=True):
-    """A specimen to be made, because a row named a participant and a visit that have none."""
-
-    id: str
-    participant_pk: Key
-    visit_pk: Key
-    kind: str | None
-
-
-class AcceptedRow(Struct, frozen=True):
-    """A row that is right, as it is to be stored."""
-
-    row: int
-    disposition: Disposition
-    supersedes: Key | None
-    """The result it replaces: by a correction, a final after a preliminary value, or acceptance after it was held."""
-    specimen: str
-    specimen_pk: Key | None
-    """None for one to be made (see `Checked.new_specimens`) and, with the next two, for an unknown one that is held."""
-    participant_pk: Key | None
-    visit_pk: Key | None
-    biomarker: str
-    biomarker_pk: Key
-    assay: str | None
-    assay_pk: Key | None
-    run: str | None
-    performed_on: date | None
-    replicate: int
-    value: str
-    unit: str
-    """Value and unit as sent, empty where nothing was."""
-    comparator: Comparator | None
-    flag: Flag | None
-    canonical_value: Decimal | None
-    """In `canonical_unit`; the limit where there is a comparator; None where there is no number to analyse."""
-    canonical_unit: str
-    factor: Decimal
-    """What the value was multiplied by, to 34 digits."""
-    limit: Decimal | None
-    """The limit a censored value is censored at, sent or the assay's, in `canonical_unit`."""
-    collected_at: datetime | None
-    status: Status
-    reason: str | None
-    implausible: bool
-    """Whether a query is to be opened."""
-
-
-class Counts(Struct, frozen=True):
-    """Rows by what became of them; `received` is the sum of the others."""
-
-    received: int
-    created: int
-    unchanged: int
-    corrected: int
-    held: int
-    rejected: int
-
-
-class Checked(Struct, frozen=True):
-    """The outcome for a batch. `accepted` is empty where one wrong row refuses all."""
-
-    accepted: tuple[AcceptedRow, ...]
-    new_specimens: tuple[NewSpecimen, ...]
-    errors: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
-    """Of severity warning and info."""
-    counts: Counts
 
 
 def check_rows(rows: Sequence[RowAsSent], reference: Reference, options: Options = DEFAULTS) -> Checked:
@@ -134,6 +52,7 @@ class _Batch:
         self._places = Places(reference, hold_unknown=options.unknown_specimen == "hold")
         self._records = Records(reference)
         self._fields = Nearness(FIELDS)
+        self._unknown: set[str] = set()
         self._kinds = {code: biomarker.specimen_kind for code, biomarker in reference.biomarkers.items()}
         self._runs: dict[tuple[str | None, str | None], tuple[str | None, date | None]] = {}
         self._seen: dict[NaturalKey, int] = {}
@@ -155,8 +74,8 @@ class _Batch:
         if place is not None:
             problems.attempt(_require_after_draw, row, place, collected_at, run[1] if run else None)
         measurand = resolved.measurand
-        for name in row.unknown:
-            self._remarks.append((number, Note("column_unknown", name, name, self._fields.nearest(name))))
+        if row.unknown:
+            self._remark_unknown(number, row)
         if problems.notes or not (place and terms and quantity and run and measurand):
             self._errors.extend((number, note) for note in problems.notes)
             return
@@ -171,6 +90,13 @@ class _Batch:
             replicate,
         )
         self._settle(number, key, candidate, measurand, collected_at, run[1])
+
+    def _remark_unknown(self, number: int, row: RowAsSent) -> None:
+        """Name the unknown columns, the first of them in the batch: an answer need not list a million."""
+        for name in row.unknown[:LOOKUPS]:
+            if name in self._unknown or len(self._unknown) < LOOKUPS:
+                self._unknown.add(name)
+                self._remarks.append((number, Note("column_unknown", name, name, self._fields.nearest(name))))
 
     def _settle(
         self,

@@ -109,6 +109,11 @@ def test_csv_columns_that_results_do_not_have_are_said_once(trial: Reference) ->
     assert [(warning.row, warning.value) for warning in warnings] == [(1, "operator"), (2, "(beyond the header)")]
 
 
+def test_csv_line_ends_only_where_a_line_ends() -> None:
+    payload = decode_csv("specimen,biomarker,value\nS-1,IL6,1\u2028\nS-2,IL6,2\x0b\rS-3,IL6,3".encode())
+    assert [row.value for row in payload.rows] == ["1\u2028", "2\x0b", "3"]
+
+
 def test_csv_keeps_quoted_separators_and_lines() -> None:
     payload = decode_csv(b'specimen;biomarker;value;reason\nS-1;IL6;"1,8";"first; then\nsecond"\n')
     assert (payload.rows[0].value, payload.rows[0].reason) == ("1,8", "first; then\nsecond")
