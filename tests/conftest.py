@@ -1,11 +1,13 @@
 """Fixtures for everybody: a database of one's own, as the application's role."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
 
+from tests.running import running_platform
 from tests.servers import clone
 
 
@@ -39,3 +41,11 @@ def committed(django_db_setup: None, database_name: str, django_db_blocker: Any)
         yield address
         connections.close_all()
     clone(database_name)
+
+
+@pytest.fixture
+def platform(committed: str, tmp_path: Path, worker_id: str) -> Iterator[str]:
+    """The address of the whole platform, running on a database in which transactions commit."""
+    number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
+    with running_platform(committed, tmp_path, first_port=8200 + 20 * number, broker=number + 1) as base_url:
+        yield base_url

@@ -41,7 +41,9 @@ def make_trial(
         by=PLATFORM,
         arms=arms,
         sites=[(code, code.title()) for code in sites],
-        factors=[FactorDesign(code, code.title(), [(level, level) for level in levels]) for code, levels in designed.items()],
+        factors=[
+            FactorDesign(code, code.title(), [(level, level) for level in levels]) for code, levels in designed.items()
+        ],
         code_prefix="T",
         planned_participants=planned,
         is_open_label=is_open_label,
@@ -69,7 +71,8 @@ def slots_of(trial: Trial, stratum: Stratum, count: int) -> Iterator[Slot]:
     database = connection.settings_dict["NAME"]
     with psycopg.connect(os.environ["STUDYPLATFORM_TEST_OWNER_URL"], dbname=database) as owner:
         (sealed,) = owner.execute(
-            "SELECT s.ciphertext FROM trials_sealedseed s JOIN trials_randomizationscheme r ON r.id = s.scheme_id WHERE r.trial_id = %s",
+            "SELECT seed.ciphertext FROM trials_sealedseed seed"
+            " JOIN trials_randomizationscheme scheme ON scheme.id = seed.scheme_id WHERE scheme.trial_id = %s",
             [trial.pk],
         ).fetchone()
     seed = open_seed(allocation_key(), bytes(sealed), trial=trial.slug)

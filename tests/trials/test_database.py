@@ -23,9 +23,9 @@ SEALED = {"trials.allocationslot", "trials.sealedseed"}
 WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum"}
 BOOKKEEPING = {"analytics.export", "analytics.heartbeat"}
 EXPECTED = {
-    **dict.fromkeys(MUTABLE | BOOKKEEPING, {"SELECT", "INSERT", "UPDATE", "DELETE"}),
-    **dict.fromkeys(APPEND_ONLY, {"SELECT", "INSERT"}),
-    **dict.fromkeys(SEALED, {"INSERT"}),
+    **dict.fromkeys(MUTABLE | BOOKKEEPING, frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})),
+    **dict.fromkeys(APPEND_ONLY, frozenset({"SELECT", "INSERT"})),
+    **dict.fromkeys(SEALED, frozenset({"INSERT"})),
     "trials.auditchange": {"SELECT"},
     "trials.stratum": {"SELECT", "INSERT"},
 }
@@ -33,7 +33,11 @@ EXPECTED = {
 
 def our_tables() -> dict[str, str]:
     """Return the table of every model of ours, many-to-many tables included."""
-    models = [m for m in apps.get_models(include_auto_created=True) if m._meta.app_label in {"trials", "measurements", "analytics"}]
+    models = [
+        m
+        for m in apps.get_models(include_auto_created=True)
+        if m._meta.app_label in {"trials", "measurements", "analytics"}
+    ]
     return {m._meta.label_lower: m._meta.db_table for m in models}
 
 

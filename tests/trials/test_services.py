@@ -43,7 +43,9 @@ def test_not_before_consent() -> None:
 
 def test_64_simultaneous_randomizations(committed: str) -> None:
     """4 strata (2 sexes x 2 bands) x 3 sites: 0 duplicates, 0 gaps, exact balance in every complete block."""
-    trial = make_trial(sites=("leeds", "ghent", "york"), factors={"sex": ("F", "M"), "age": ("young", "old")}, planned=64)
+    trial = make_trial(
+        sites=("leeds", "ghent", "york"), factors={"sex": ("F", "M"), "age": ("young", "old")}, planned=64
+    )
     sites = list(trial.sites.all())
     participants = [consented(trial, sites[i % 3]) for i in range(64)]
     start, failures = threading.Barrier(64), []
@@ -53,7 +55,7 @@ def test_64_simultaneous_randomizations(committed: str) -> None:
         try:
             start.wait()
             randomize_participant(participant=participants[index], by=PLATFORM, levels=levels)
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:
             failures.append(error)
         finally:
             connections.close_all()
@@ -66,7 +68,9 @@ def test_64_simultaneous_randomizations(committed: str) -> None:
     assert failures == []
     assert Allocation.objects.count() == 64
     for stratum in Stratum.objects.filter(trial=trial):
-        given = list(Allocation.objects.filter(stratum=stratum).order_by("sequence").values_list("sequence", "arm__code"))
+        given = list(
+            Allocation.objects.filter(stratum=stratum).order_by("sequence").values_list("sequence", "arm__code")
+        )
         assert [sequence for sequence, _ in given] == list(range(1, len(given) + 1))
         assert stratum.next_sequence == len(given) + 1
         _assert_balanced(trial, stratum, [arm for _, arm in given])

@@ -1,0 +1,135 @@
+"""CALM-Sleep: simulated people, screened, consented and randomized through the platform's own services."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import NamedTuple
+
+from demo import calm_sleep as simulation
+from demo.calm_sleep import ScreenedPerson
+from measurements.services.catalogue import add_biomarkers
+from studyplatform.demonstration.laboratory import Row
+from studyplatform.demonstration.people import PLATFORM
+from trials.models import Participant, Site, Trial
+from trials.services.design import ArmDesign, FactorDesign, create_trial
+from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
+from trials.services.lifecycle import change_status, register_trial
+from trials.services.randomization import randomize_participant
+
+ELIGIBILITY = (
+    "Aged 18 to 70",
+    "Insomnia disorder by clinical interview",
+    "No acute infection and no anti-inflammatory medication",
+    "No shift work",
+)
+# The laboratory sends its own short name; the platform knows it as an alias.
+CATALOGUE_CODE = {"NK": "NKC"}
+# Of those allocated to the therapy, two did not begin it.
+NOT_STARTED = (5, 33)
+
+
+class Enrolled(NamedTuple):
+    """A simulated person, the participant that they became, and the kind of arm that the platform drew for them."""
+
+    person: ScreenedPerson
+    participant: Participant
+    arm_kind: str
+
+
+def make_calm_sleep(today: date) -> Trial:
+    """Register CALM-Sleep and open its recruitment."""
+    trial = create_trial(
+        slug="calm-sleep",
+        title="CALM-Sleep",
+        summary="CBT for insomnia against waitlist, two arms 1:1, baseline and six months",
+        by=PLATFORM,
+        arms=(
+            ArmDesign("cbt_i", "CBT for insomnia", "intervention", intervention_type="cbt"),
+            ArmDesign("waitlist", "Waitlist", "waitlist", is_reference=True),
+        ),
+        sites=(("leeds", "Leeds"), ("ghent", "Ghent")),
+        factors=(FactorDesign("sex", "Sex", (("F", "Female"), ("M", "Male"))),),
+        code_prefix=simulation.CODE_PREFIX,
+        planned_participants=simulation.PLANNED,
+        is_open_label=True,
+        eligibility=ELIGIBILITY,
+        recruitment_starts=simulation.recruitment_starts(today),
+        recruitment_ends=today.replace(month=12, day=31),
+        is_demonstration=True,
+    )
+    add_biomarkers(
+        trial=trial, biomarkers=tuple(CATALOGUE_CODE.get(code, code) for code in simulation.MARKERS), by=PLATFORM
+    )
+    trial = register_trial(trial=trial, by=PLATFORM)
+    return change_status(trial=trial, to="recruiting", by=PLATFORM)
+
+
+def enrol(trial: Trial, today: date) -> list[Enrolled]:
+    """Screen everybody in order of time; return those randomized, in order of randomization."""
+    sites = {site.code: site for site in trial.sites.all()}
+    consented = []
+    for person in simulation.screening(today):
+        participant = _screened(trial, sites[person.site], person)
+        if person.consented_on is not None:
+            consented.append((person, participant))
+    consented.sort(key=lambda pair: pair[0].enrolment or 0)
+    return [_randomized(person, participant) for person, participant in consented]
+
+
+def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
+    participant = screen_participant(
+        trial=trial,
+        site=site,
+        by=PLATFORM,
+        screened_on=person.screened_on,
+        eligibility=dict.fromkeys(ELIGIBILITY, person.excluded != "ineligible"),
+    )
+    if person.excluded:
+        return exclude_participant(
+            participant=participant,
+            reason=person.excluded,
+            by=PLATFORM,
+            on=person.screened_on,
+            note=person.exclusion_reason,
+        )
+    return participant
+
+
+def _randomized(person: ScreenedPerson, participant: Participant) -> Enrolled:
+    """Consent, in the order of randomization, so that study codes count in the order that people know."""
+    if person.consented_on is None or person.randomized_on is None:
+        raise ValueError(f"{person.code} was not enrolled")
+    participant = record_consent(participant=participant, by=PLATFORM, on=person.consented_on, version="1.0")
+    allocation = randomize_participant(
+        participant=participant, by=PLATFORM, levels={"sex": person.sex}, on=person.randomized_on
+    )
+    if allocation.arm.kind == "intervention":
+        kind = "intervention_not_started" if person.enrolment in NOT_STARTED else "intervention_started"
+        record_event(participant=participant, kind=kind, by=PLATFORM, on=person.randomized_on)
+    return Enrolled(person, participant, allocation.arm.kind)
+
+
+def results(enrolled: list[Enrolled], visit: str, today: date) -> Iterator[Row]:
+    """Yield a visit's rows as the laboratory sends them, under the codes that the platform gave."""
+    for each in enrolled:
+        for row in simulation.results_for(each.person, each.arm_kind, visit, today):
+            yield row | {"participant": each.participant.code}
+
+
+def corrections(enrolled: list[Enrolled], today: date) -> Iterator[Row]:
+    """Yield the rows that put an earlier one right."""
+    for each in enrolled:
+        for row in simulation.corrections_for(each.person, each.arm_kind, "baseline", today):
+            yield row | {"participant": each.participant.code}
+
+
+def withdraw(enrolled: list[Enrolled]) -> None:
+    """Record the one who withdrew the use of their data."""
+    for each in enrolled:
+        if each.person.data_use_withdrawn_on is not None:
+            record_event(
+                participant=each.participant,
+                kind="data_use_withdrawn",
+                by=PLATFORM,
+                on=each.person.data_use_withdrawn_on,
+                reason="Asked for their data not to be used",
+            )

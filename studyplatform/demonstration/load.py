@@ -1,0 +1,79 @@
+"""Loading the demonstration: people, trials, results, and the file that tells how to sign in."""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from studyplatform.demonstration import calm_sleep, published
+from studyplatform.demonstration.laboratory import Poster, Row
+from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens
+from trials.models import Trial
+from trials.services.people import add_laboratory, create_laboratory_credential
+
+LABORATORY = ("ghent-immunology", "Ghent Immunology")
+ALL_SCOPES = ("results:write", "results:read", "specimens:read")
+
+
+def load(*, say: Callable[[str], object]) -> None:
+    """Load everything and write `demo.json` last: an interrupted first start is begun again on an empty directory."""
+    base_url = os.environ["STUDYPLATFORM_BASE_URL"]
+    today = timezone.localdate()
+    users, shown = make_people()
+    opt, btheb, calm = published.make_opt(), published.make_btheb(), calm_sleep.make_calm_sleep(today)
+    for trial in (opt, btheb, calm):
+        join(trial, users, coordinator_at=calm.sites.get(code="ghent") if trial is calm else None)
+    lab_tokens = _laboratory_tokens((opt, btheb, calm))
+    poster = Poster(base_url, lab_tokens["lab"])
+    for trial, rows in ((opt, published.opt_results()), (btheb, published.btheb_results())):
+        say(f"{trial.title}: {poster.post(trial.slug, list(rows), run='archive')} results")
+        published.finish(trial)
+    say(f"{calm.title}: {_recruit(calm, poster, today)} results")
+    _write(
+        Path(settings.DATA_DIR),
+        {"base_url": base_url, "users": shown, "tokens": make_personal_tokens(users) | lab_tokens},
+    )
+
+
+def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
+    """Let the laboratory deliver to all trials; return its live and its sandbox token."""
+    code, name = LABORATORY
+    for trial in trials:
+        laboratory = add_laboratory(trial=trial, code=code, name=name, by=PLATFORM)
+    return {
+        key: create_laboratory_credential(
+            laboratory=laboratory,
+            trials=trials,
+            name="Demonstration sandbox" if is_sandbox else "Demonstration",
+            scopes=ALL_SCOPES,
+            by=PLATFORM,
+            is_sandbox=is_sandbox,
+        )[1]
+        for key, is_sandbox in (("lab", False), ("lab_sandbox", True))
+    }
+
+
+def _recruit(trial: Trial, poster: Poster, today: date) -> int:
+    """Enrol CALM-Sleep's people and post what was measured; return the number of results."""
+    enrolled = calm_sleep.enrol(trial, today)
+    calm_sleep.attend(enrolled)
+    deliveries: tuple[tuple[str, Iterable[Row]], ...] = (
+        ("plate-1", calm_sleep.results(enrolled, "baseline", today)),
+        ("plate-1", calm_sleep.corrections(enrolled, today)),
+        ("plate-2", calm_sleep.results(enrolled, "six_months", today)),
+    )
+    stored = sum(poster.post(trial.slug, list(rows), run=run) for run, rows in deliveries)
+    calm_sleep.withdraw(enrolled)
+    return stored
+
+
+def _write(directory: Path, content: dict[str, object]) -> None:
+    """Write `demo.json` so that it is whole or not there, readable by this account only."""
+    draft = directory / "demo.json.new"
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=1) + "\n")
+    draft.rename(directory / "demo.json")
