@@ -12,7 +12,8 @@ from typing import Final
 from analytics.figures import palette, svg
 
 WIDTH: Final = 640.0
-LEAST_ARM_WIDTH: Final = 200.0
+LEAST_ARM_WIDTH: Final = 150.0
+LARGEST_ARM_WIDTH: Final = 320.0
 GAP: Final = 28.0
 DROP: Final = 30.0
 PADDING: Final = 12.0
@@ -124,7 +125,8 @@ def _box(x: float, y: float, width: float, heading: str, details: Sequence[str] 
 
 
 def _with_n(words: str, n: int) -> str:
-    return f"{words} (n = {n:,})"
+    """The count stays on one line: the spaces in it do not break."""
+    return f"{words} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n:,})"
 
 
 def _listed(heading: str, reasons: Reasons) -> list[str]:
@@ -145,23 +147,34 @@ def _arrow(x1: float, y1: float, x2: float, y2: float) -> list[str]:
     return [line, svg.element("path", d=head, class_="head", fill=palette.HEAD)]
 
 
-def consort_flow(flow: Flow) -> str:
-    """The diagram, 640 units wide for up to three arms and wider for more."""
-    width = max(WIDTH, len(flow.arms) * (LEAST_ARM_WIDTH + GAP) - GAP)
+def consort_flow(flow: Flow, width: float = WIDTH) -> str:
+    """The diagram; 640 units suit a card, 340 a phone, and many arms make it wider."""
+    gap = GAP * width / WIDTH
+    width = max(width, len(flow.arms) * (LEAST_ARM_WIDTH + gap) - gap)
     top, randomized = _enrolment(flow, width)
-    arm_width = min(320.0, (width - 2 - GAP * (len(flow.arms) - 1)) / len(flow.arms))
-    used = arm_width * len(flow.arms) + GAP * (len(flow.arms) - 1)
-    lefts = [(width - used) / 2 + index * (arm_width + GAP) for index in range(len(flow.arms))]
+    lefts, arm_width = _columns(len(flow.arms), width, gap, randomized.middle)
     rows = _arm_rows(flow, lefts, arm_width, randomized.bottom + DROP + (DROP if len(flow.arms) > 1 else 0))
     parts = [*top, *_fork(randomized, rows[0]), *_draw_rows(rows)]
     bottom = max(box.bottom for box in rows[-1])
     return svg.figure(width, math.ceil(bottom) + 2, flow.title, flow.description, parts, kind="consort")
 
 
+def _columns(arms: int, width: float, gap: float, middle: float) -> tuple[list[float], float]:
+    """Where each arm's boxes begin, and how wide they are; one arm alone stands straight below the randomization."""
+    if arms == 1:
+        alone = min(LARGEST_ARM_WIDTH, 2 * middle - 2)
+        return [middle - alone / 2], alone
+    arm_width = min(LARGEST_ARM_WIDTH, (width - 2 - gap * (arms - 1)) / arms)
+    used = arm_width * arms + gap * (arms - 1)
+    return [(width - used) / 2 + index * (arm_width + gap) for index in range(arms)], arm_width
+
+
 def _enrolment(flow: Flow, width: float) -> tuple[list[str], _Box]:
     """Assessed, excluded and randomized; the last box is where the arms begin."""
-    middle, box_width = width / 2, 224.0
-    left = middle - box_width / 2
+    box_width = min(290.0, width * 0.6)
+    # Left of the middle, so that the box of the excluded beside the arrow has room for its reasons.
+    left = width * 0.08 if flow.assessed is not None and width < WIDTH else (width - box_width) / 2
+    middle = left + box_width / 2
     if flow.assessed is None:
         randomized = _box(left, 1, box_width, _with_n(flow.words.randomized, flow.randomized))
         return randomized.draw(), randomized

@@ -13,9 +13,9 @@ from analytics.figures import palette, svg
 from analytics.figures.scale import Scale, ticks
 
 WIDTH: Final = 1100.0
-PLOT_LEFT: Final = 372.0
+PLOT_LEFT: Final = 380.0
 PLOT_RIGHT: Final = 900.0
-ANALYSED_RIGHT: Final = 340.0
+ANALYSED_RIGHT: Final = 350.0
 INDENT: Final = 14.0
 ROW: Final = 30.0
 HEAD: Final = 46.0
@@ -183,7 +183,7 @@ def directions(forest: Forest, axis: Scale, y: float) -> list[str]:
     zero = axis(0)
     parts = []
     for (name, kind), way, anchor in ((forest.comparator, -1, "end"), (forest.intervention, 1, "start")):
-        room = abs((axis.end if way > 0 else axis.start) - zero) - 34
+        room = abs((axis.end if way > 0 else axis.start) - zero) - 20
         label = svg.shorten(forest.words.favours.format(arm=name), room, 13)
         colour = palette.arm_class(kind)
         arrow = svg.path(
@@ -207,18 +207,21 @@ def _column_heads(forest: Forest) -> list[str]:
 def _cells(row: ForestRow, y: float, indent: float, *, weight: int | None = None) -> list[str]:
     """Label, n and figures of one row; where there is no estimate, the reason in italics."""
     parts = [
-        svg.text(indent, y, svg.shorten(row.label, ANALYSED_RIGHT - 80 - indent, 14), weight=weight),
+        svg.text(indent, y, svg.shorten(row.label, ANALYSED_RIGHT - 62 - indent, 14), weight=weight),
         svg.text(ANALYSED_RIGHT, y, " / ".join(f"{n:,}" for n in row.analysed), anchor="end"),
     ]
     return [*parts, outcome_text(row, WIDTH, y, WIDTH - PLOT_LEFT, weight=weight)]
 
 
-def outcome_text(row: ForestRow, x: float, y: float, width: float, *, weight: int | None = None) -> str:
+def outcome_text(
+    row: ForestRow, x: float, y: float, width: float, *, weight: int | None = None, halo: bool = False
+) -> str:
     """`0.28 (0.02 to 0.54)`, or why there is no estimate, ending at `x`."""
     if row.interval is None:
-        return svg.text(x, y, svg.shorten(row.reason, width, 13), anchor="end", size=13, kind="muted", slant="italic")
+        reason = svg.shorten(row.reason, width, 13)
+        return svg.text(x, y, reason, anchor="end", size=13, kind="muted", slant="italic", halo=halo)
     estimate, lower, upper = (svg.number(value) for value in row.interval)
-    return svg.text(x, y, f"{estimate} ({lower} to {upper})", anchor="end", weight=weight)
+    return svg.text(x, y, f"{estimate} ({lower} to {upper})", anchor="end", weight=weight, halo=halo)
 
 
 def interval_marks(row: ForestRow, axis: Scale, y: float, sizes: Scale) -> list[str]:
@@ -247,7 +250,7 @@ def interval_marks(row: ForestRow, axis: Scale, y: float, sizes: Scale) -> list[
 def _end(axis: Scale, value: float, y: float, way: int) -> tuple[str | float, ...]:
     """The end of an interval: a cap, or an arrowhead where the interval goes on beyond the axis."""
     x = axis.inside(value)
-    if axis.low <= value <= axis.high:
+    if axis.holds(value):
         return "M", x, y - 4, "l", 0, 4, "l", 0, 4
     return "M", x - 6 * way, y - 4, "l", 6 * way, 4, "l", -6 * way, 4
 

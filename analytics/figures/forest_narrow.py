@@ -7,8 +7,9 @@ from analytics.figures import svg
 from analytics.figures.forest import Forest, ForestRow
 
 WIDTH: Final = 360.0
-ROW: Final = 46.0
-HEADING: Final = 40.0
+ROW: Final = 62.0
+MARK: Final = 47.0
+HEADING: Final = 42.0
 HEAD: Final = 34.0
 FOOT: Final = 52.0
 
@@ -22,10 +23,10 @@ def narrow_forest_plot(forest: Forest) -> str:
         marks += _heading(group.heading, y)
         y += HEADING
         for row in group.rows:
-            marks += [*_words(row, y), *wide.interval_marks(row, axis, y + 32, sizes)]
+            marks += [*_words(row, y), *wide.interval_marks(row, axis, y + MARK, sizes)]
             y += ROW
     if forest.summary:
-        marks += [*_words(forest.summary, y, weight=650), *wide.diamond(forest.summary, axis, y + 32)]
+        marks += [*_words(forest.summary, y, weight=650), *wide.diamond(forest.summary, axis, y + MARK)]
         y += ROW
     parts = [*wide.backdrop(forest, axis, HEAD - 4, y), *wide.directions(forest, axis, 18), *marks]
     return svg.figure(WIDTH, y + FOOT, forest.title, forest.description, parts, kind="forest")
@@ -34,13 +35,16 @@ def narrow_forest_plot(forest: Forest) -> str:
 def _heading(heading: str, y: float) -> list[str]:
     lines = svg.wrap(heading, WIDTH, 13)[:2]
     return [
-        svg.text(0, y + 16 + 16 * index, text, size=13, weight=600, kind="muted") for index, text in enumerate(lines)
+        svg.text(0, y + 18 + 16 * index, line, size=13, weight=600, kind="muted", halo=True)
+        for index, line in enumerate(lines)
     ]
 
 
 def _words(row: ForestRow, y: float, *, weight: int | None = None) -> list[str]:
-    """The label with its n, and the figures or the reason at the other end of the line."""
-    figures = wide.outcome_text(row, WIDTH, y + 16, WIDTH / 2, weight=weight)
-    analysed = f" ({' / '.join(str(n) for n in row.analysed)})" if row.analysed else ""
-    room = WIDTH - 150 - svg.text_width(analysed, 14)
-    return [svg.text(0, y + 16, svg.shorten(row.label, room, 14) + analysed, weight=weight), figures]
+    """The label, and under it n and the figures or the reason."""
+    analysed = " / ".join(f"{n:,}" for n in row.analysed)
+    return [
+        svg.text(0, y + 16, svg.shorten(row.label, WIDTH, 14), weight=weight or 500, halo=True),
+        svg.text(0, y + 34, analysed and f"n {analysed}", size=13, kind="muted", halo=True),
+        wide.outcome_text(row, WIDTH, y + 34, WIDTH - 90, weight=weight, halo=True),
+    ]

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from analytics.figures import palette, svg
+from analytics.figures.labels import label
 from analytics.figures.scale import Scale, ticks
 
 WIDTH: Final = 520.0
 HEIGHT: Final = 270.0
 LEFT: Final = 50.0
-RIGHT: Final = 500.0
+MARGIN: Final = 20.0
 TOP: Final = 16.0
 BOTTOM: Final = 222.0
 USUAL_POWER: Final = 0.8
@@ -55,75 +56,75 @@ class Precision:
     words: PrecisionWords = field(default_factory=PrecisionWords)
 
 
-def width_tracker(precision: Precision) -> str:
-    """Expected width of the 95% interval against participants analysed, 520 by 270 units."""
-    points = [*precision.curve, precision.planned, *([precision.now] if precision.now else [])]
-    highest = max(point.width for point in points) or 1.0
-    levels = ticks(0, highest, 4)
-    return _tracker(precision, lambda point: point.width, levels, svg.number, _label_above)
+def width_tracker(precision: Precision, width: float = WIDTH) -> str:
+    """Expected width of the 95% interval against participants analysed; 520 units suit a card, 340 a phone."""
+    highest = max([point.width for point in _points(precision)]) or 1.0
+    axis = _Axis(lambda point: point.width, svg.number, ticks(0, highest, 4), rising=False)
+    return _tracker(precision, axis, width)
 
 
-def power_tracker(precision: Precision) -> str:
-    """Power to detect the planned effect against participants analysed, with the usual 80%, 520 by 270 units."""
+def power_tracker(precision: Precision, width: float = WIDTH) -> str:
+    """Power to detect the planned effect against participants analysed, with the usual 80% as a dashed line."""
     levels = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    return _tracker(
-        precision, lambda point: point.power, levels, lambda value: f"{value:.0%}", _label_below, USUAL_POWER
+    axis = _Axis(lambda point: point.power, "{:.0%}".format, levels, rising=True, threshold=USUAL_POWER)
+    return _tracker(precision, axis, width)
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """What goes up: the value of a point, how it is written, where the grid lies."""
+
+    value: Callable[[PrecisionPoint], float]
+    show: Callable[[float], str]
+    levels: Sequence[float]
+    rising: bool
+    threshold: float | None = None
+
+
+def _points(precision: Precision) -> list[PrecisionPoint]:
+    """Curve, plan and present in ascending order of participants."""
+    points = [*precision.curve, precision.planned, *([precision.now] if precision.now else [])]
+    return sorted(points, key=lambda point: point.analysed)
+
+
+def _tracker(precision: Precision, axis: _Axis, width: float) -> str:
+    across = Scale(
+        0, ticks(0, max([1, *(point.analysed for point in _points(precision))]), 5)[-1], LEFT, width - MARGIN
     )
-
-
-def _tracker(
-    precision: Precision,
-    value: Callable[[PrecisionPoint], float],
-    levels: Sequence[float],
-    show: Callable[[float], str],
-    place: Callable[[float, float], tuple[float, float, str]],
-    threshold: float | None = None,
-) -> str:
-    counts = [point.analysed for point in (*precision.curve, precision.planned)]
-    across = Scale(0, ticks(0, max([*counts, 1]), 5)[-1], LEFT, RIGHT)
-    up = Scale(levels[0], levels[-1], BOTTOM, TOP)
-    parts = [*_axes(across, up, levels, show, precision.words.analysed)]
-    if threshold is not None:
-        parts.append(svg.line(LEFT, up(threshold), RIGHT, up(threshold), "plan", width=1.5, dash="5 4"))
-    places = [(across(point.analysed), up(value(point))) for point in precision.curve]
-    parts += [svg.polyline(places, "line", width=2.5)] if len(places) > 1 else []
-    for point, sentence, filled in (
+    up = Scale(axis.levels[0], axis.levels[-1], BOTTOM, TOP)
+    curve = [(across(point.analysed), up(axis.value(point))) for point in _points(precision)]
+    parts = [*_grid(across, up, axis, precision.words.analysed), svg.polyline(curve, "line", width=2.5)]
+    # Above a falling curve there is room to the right and below it to the left; a rising curve has it the other way.
+    for point, sentence, now in (
         (precision.planned, precision.words.planned, False),
         (precision.now, precision.words.now, True),
     ):
         if point:
-            label = sentence.format(value=show(value(point)), n=f"{point.analysed:,}")
-            parts += _point(across(point.analysed), up(value(point)), label, filled, place)
-    return svg.figure(WIDTH, HEIGHT, precision.title, precision.description, parts, kind="precision")
+            place = across(point.analysed), up(axis.value(point))
+            words = sentence.format(value=axis.show(axis.value(point)), n=f"{point.analysed:,}")
+            above = now is not axis.rising
+            parts += [_dot(*place, full=now), label(words, place, curve, above=above, left=not now, edge=width)]
+    return svg.figure(width, HEIGHT, precision.title, precision.description, parts, kind="precision")
 
 
-def _axes(across: Scale, up: Scale, levels: Sequence[float], show: Callable[[float], str], label: str) -> list[str]:
+def _grid(across: Scale, up: Scale, axis: _Axis, words: str) -> list[str]:
     parts = []
-    for level in levels:
-        parts.append(svg.line(LEFT, up(level), RIGHT, up(level), "axis" if level == levels[0] else "grid"))
-        parts.append(svg.text(LEFT - 8, up(level) + 4, show(level), anchor="end", size=13, kind="muted"))
+    for level in axis.levels:
+        y = up(level)
+        parts.append(svg.line(LEFT, y, across.end, y, "axis" if level == axis.levels[0] else "grid"))
+        parts.append(svg.text(LEFT - 8, y + 4, axis.show(level), anchor="end", size=13, kind="muted"))
+    if axis.threshold is not None:
+        y = up(axis.threshold)
+        parts.append(svg.line(LEFT, y, across.end, y, "plan", width=1.5, dash="5 4"))
     for count in ticks(across.low, across.high, 5):
         parts.append(svg.text(across(count), BOTTOM + 20, f"{count:,.0f}", anchor="middle", size=13, kind="muted"))
-    middle = (LEFT + RIGHT) / 2
-    return [*parts, svg.text(middle, HEIGHT - 6, label, anchor="middle", size=13, kind="muted")]
+    middle = (across.start + across.end) / 2
+    return [*parts, svg.text(middle, HEIGHT - 6, words, anchor="middle", size=13, kind="muted")]
 
 
-def _label_above(x: float, y: float) -> tuple[float, float, str]:
-    """Beside a falling curve there is room above and to the right; near the edge above and to the left."""
-    return (x + 8, y - 10, "start") if x < (LEFT + RIGHT) / 2 else (x + 4, y - 14, "end")
-
-
-def _label_below(x: float, y: float) -> tuple[float, float, str]:
-    """Beside a rising curve there is room below and to the right; near the edge further below."""
-    return (x + 10, y + 18, "start") if x < (LEFT + RIGHT) / 2 else (min(x + 10, RIGHT), y + 28, "end")
-
-
-def _point(
-    x: float, y: float, label: str, filled: bool, place: Callable[[float, float], tuple[float, float, str]]
-) -> list[str]:
-    """Now is a full circle, the plan an open one."""
-    at_x, at_y, anchor = place(x, y)
-    look = {"class_": "mark", "fill": palette.MARK} if filled else {"class_": "box line", "fill": palette.SURFACE}
-    stroke = None if filled else palette.MARK
-    circle = svg.element("circle", cx=x, cy=y, r=5, stroke=stroke, stroke_width=None if filled else 2.5, **look)
-    return [circle, svg.text(at_x, at_y, label, anchor=anchor, size=13, weight=600)]
+def _dot(x: float, y: float, *, full: bool) -> str:
+    """The present is a full dot, the plan a ring."""
+    if full:
+        return svg.element("circle", cx=x, cy=y, r=5, class_="mark", fill=palette.MARK)
+    stroke = palette.STROKE["line"]
+    return svg.element("circle", cx=x, cy=y, r=5, class_="ring", fill=palette.SURFACE, stroke=stroke, stroke_width=2.5)

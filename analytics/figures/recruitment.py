@@ -6,15 +6,16 @@ from datetime import date
 from typing import Final
 
 from analytics.figures import palette, svg
+from analytics.figures.labels import label
 from analytics.figures.scale import Scale, ticks
 
 WIDTH: Final = 560.0
 HEIGHT: Final = 320.0
 LEFT: Final = 44.0
-RIGHT: Final = 548.0
+MARGIN: Final = 12.0
 TOP: Final = 30.0
 BOTTOM: Final = 284.0
-MOST_MONTH_LABELS: Final = 7
+MONTH_ROOM: Final = 64.0
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -48,11 +49,11 @@ class Recruitment:
             raise ValueError("The days must be in ascending order.")
 
 
-def recruitment_chart(recruitment: Recruitment) -> str:
-    """The chart, 560 by 320 units."""
+def recruitment_chart(recruitment: Recruitment, width: float = WIDTH) -> str:
+    """The chart, `width` by 320 units; 560 suits a card, 340 a phone."""
     days = [day for day, _ in recruitment.points]
     first, last = min([recruitment.starts, *days]), max([recruitment.ends, *days])
-    across = Scale(first.toordinal(), last.toordinal(), LEFT, RIGHT)
+    across = Scale(first.toordinal(), last.toordinal(), LEFT, width - MARGIN)
     most = max([recruitment.target, *(n for _, n in recruitment.points), 1])
     levels = ticks(0, most, 4)
     up = Scale(0, levels[-1], BOTTOM, TOP)
@@ -61,19 +62,19 @@ def recruitment_chart(recruitment: Recruitment) -> str:
         (across(recruitment.ends.toordinal()), up(recruitment.target)),
     ]
     parts = [
-        *_grid(levels, up),
+        *_grid(levels, up, across.end),
         *_months(first, last, across, recruitment.words.months),
         svg.polyline(plan, "plan", width=1.5, dash="5 4"),
         _target(recruitment, plan[-1]),
-        *_curve(recruitment, across, up),
+        *_curve(recruitment, across, up, width),
     ]
-    return svg.figure(WIDTH, HEIGHT, recruitment.title, recruitment.description, parts, kind="recruitment")
+    return svg.figure(width, HEIGHT, recruitment.title, recruitment.description, parts, kind="recruitment")
 
 
-def _grid(levels: Sequence[float], up: Scale) -> Iterator[str]:
+def _grid(levels: Sequence[float], up: Scale, right: float) -> Iterator[str]:
     for level in levels:
         y = up(level)
-        yield svg.line(LEFT, y, RIGHT, y, "axis" if level == 0 else "grid")
+        yield svg.line(LEFT, y, right, y, "axis" if level == 0 else "grid")
         yield svg.text(LEFT - 10, y + 4, f"{level:,.0f}", anchor="end", size=13, kind="muted")
 
 
@@ -85,7 +86,8 @@ def _months(first: date, last: date, across: Scale, names: Sequence[str]) -> Ite
         for month in range(1, 13)
         if first <= date(year, month, 1) <= last
     ]
-    stride = -(-len(starts) // MOST_MONTH_LABELS) or 1
+    most = int((across.end - across.start) / MONTH_ROOM)
+    stride = -(-len(starts) // most) or 1
     shown_year = 0
     for month in starts[::stride]:
         name = names[month.month - 1]
@@ -98,21 +100,19 @@ def _months(first: date, last: date, across: Scale, names: Sequence[str]) -> Ite
 
 
 def _target(recruitment: Recruitment, end: tuple[float, float]) -> str:
-    label = recruitment.words.target.format(n=f"{recruitment.target:,}")
-    return svg.text(end[0], end[1] - 8, label, anchor="end", size=13, kind="muted")
+    words = recruitment.words.target.format(n=f"{recruitment.target:,}")
+    return svg.text(end[0], end[1] - 8, words, anchor="end", size=13, kind="muted")
 
 
-def _curve(recruitment: Recruitment, across: Scale, up: Scale) -> list[str]:
-    """The cumulative curve with its last point named below it, where neither line runs."""
+def _curve(recruitment: Recruitment, across: Scale, up: Scale, edge: float) -> list[str]:
+    """The cumulative curve, with its last point named below it, where neither line runs."""
     if not recruitment.points:
         return []
     places = [(across(day.toordinal()), up(n)) for day, n in recruitment.points]
-    (x, y), reached = places[-1], recruitment.points[-1][1]
-    label = recruitment.words.randomized.format(n=f"{reached:,}")
-    anchor = "end" if x + 12 + svg.text_width(label, 14) > RIGHT else "start"
-    below = min(BOTTOM - 8, y + 28 if anchor == "end" else y + 20)
+    x, y = places[-1]
+    words = recruitment.words.randomized.format(n=f"{recruitment.points[-1][1]:,}")
     return [
         svg.polyline(places, "line", width=2.5),
         svg.element("circle", cx=x, cy=y, r=4.5, class_="mark", fill=palette.MARK),
-        svg.text(x if anchor == "end" else x + 6, below, label, anchor=anchor, weight=600),
+        label(words, places[-1], places, above=False, left=False, edge=edge),
     ]

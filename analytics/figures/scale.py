@@ -18,6 +18,11 @@ class Scale:
         """The place of `value`."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
+    def holds(self, value: float) -> bool:
+        """Whether `value` lies on the axis; rounding in its last digits does not put it beyond."""
+        slack = 1e-6 * (self.high - self.low)
+        return self.low - slack <= value <= self.high + slack
+
     def inside(self, value: float) -> float:
         """The place of `value`, or of the end of the axis where it lies beyond."""
         return self(min(self.high, max(self.low, value)))

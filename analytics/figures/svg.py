@@ -12,7 +12,7 @@ MINUS: Final = "\N{MINUS SIGN}"
 _FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
 # Mean width of a character of the interface's typeface in units of its size: good enough to wrap and shorten by.
-_CHARACTER: Final = 0.54
+_CHARACTER: Final = 0.52
 
 
 def escape(text: str) -> str:
@@ -63,8 +63,12 @@ def text(
     weight: int | None = None,
     kind: str = "",
     slant: str = "",
+    halo: bool = False,
 ) -> str:
-    """A line of text at its baseline; `kind` is a class of the palette (none: plain ink)."""
+    """A line of text at its baseline; `kind` is a class of the palette (none: plain ink).
+
+    A halo in the colour of the surface keeps it readable where lines pass behind it.
+    """
     return element(
         "text",
         escape(content),
@@ -74,8 +78,11 @@ def text(
         font_size=size,
         font_weight=weight,
         font_style=slant,
-        class_=kind,
+        class_=f"{kind} halo".strip() if halo else kind,
         fill=palette.TEXT[kind] if kind else None,
+        stroke=palette.SURFACE if halo else None,
+        stroke_width=4 if halo else None,
+        paint_order="stroke" if halo else None,
     )
 
 

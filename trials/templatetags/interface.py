@@ -128,6 +128,16 @@ def number(value: float | None, digits: int | None = None) -> str:
     return text.replace("-", MINUS)
 
 
+@register.filter
+def cell(value: Any, digits: int | None = None) -> Any:
+    """A table cell: numbers with the true minus sign (two digits unless said otherwise), None empty, the rest as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return number(value, 2 if digits in {None, ""} else digits)
+    return number(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 @register.simple_tag
 def confidence_interval(estimate: float | None, lower: float | None, upper: float | None, digits: int = 2) -> str:
     """An estimate with its interval as the page writes it: `0.28 (0.02 to 0.54)`; empty without an estimate."""

@@ -5,7 +5,7 @@
   const show = (sentence) => {
     const box = notice();
     if (!box) return;
-    box.querySelector("p").textContent = box.dataset[sentence];
+    box.textContent = box.dataset[sentence];
     box.hidden = false;
   };
   const sentenceFor = (status) => (status >= 500 ? "failed" : status === 403 ? "forbidden" : status === 404 ? "missing" : null);
