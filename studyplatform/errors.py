@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from trials.errors import InConflict, RuleBroken
+from trials import audit
+from trials.access import actor_of
+from trials.errors import InConflict, NotAllowed, RuleBroken
+from trials.selectors.trials import trials_visible_to
 
 log = logging.getLogger(__name__)
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -37,13 +40,21 @@ UNAVAILABLE = "The database does not answer. Nothing was saved. Send the same re
 
 def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
     """Return the body of a problem answer."""
-    return {"type": f"/api/v1/problems/{code}", "title": TITLES[status], "status": status, "detail": detail, "code": code, **more}
+    return {
+        "type": f"/api/v1/problems/{code}",
+        "title": TITLES[status],
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **more,
+    }
 
 
 def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception from an API view; None lets Django's handling go on (a fault of ours, 500)."""
     if isinstance(error, RuleBroken):
-        body = problem(error.status, error.code, error.sentence, errors=error.rows)
+        _record_refusal(context["request"], error)
+        body = problem(error.status, error.code, error.sentence, errors=error.rows or _wrong_field(error))
         retry_after = error.retry_after if isinstance(error, InConflict) else None
         return _answer(error.status, body, {} if retry_after is None else {"Retry-After": str(retry_after)})
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -57,6 +68,24 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
     return None
 
 
+def _wrong_field(error: RuleBroken) -> list[dict[str, str]]:
+    where = {"pointer": f"/{error.field}", "field": error.field, "code": error.code, "message": error.sentence}
+    return [where] if error.field else []
+
+
+def _record_refusal(request: HttpRequest, error: RuleBroken) -> None:
+    """Keep in the audit trail who was told 403; the answer goes out also when the database refuses to keep it."""
+    if not isinstance(error, NotAllowed) or error.code == "not_signed_in":
+        return
+    try:
+        by, place = actor_of(request), request.resolver_match
+        trial = trials_visible_to(by).filter(slug=place.kwargs.get("slug", "")).first() if place else None
+        page = place.view_name if place else ""
+        audit.record_read("access.refused", by=by, trial=trial, code=error.code, method=request.method, page=page)
+    except (DatabaseError, InterfaceError):
+        log.exception("a refusal could not be recorded")
+
+
 def _framework_answer(error: exceptions.APIException) -> Response:
     status = 422 if isinstance(error, exceptions.ValidationError) else error.status_code
     headers = {}
@@ -66,7 +95,9 @@ def _framework_answer(error: exceptions.APIException) -> Response:
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if isinstance(error, exceptions.ValidationError):
         fields = error.get_full_details()
-        return _answer(status, problem(status, "fields_wrong", "Some fields are wrong; see `errors`.", errors=_fields(fields)))
+        return _answer(
+            status, problem(status, "fields_wrong", "Some fields are wrong; see `errors`.", errors=_fields(fields))
+        )
     return _answer(status, problem(status, str(error.get_codes()), str(error.detail)), headers)
 
 
@@ -75,7 +106,12 @@ def _fields(details: Any) -> list[dict[str, str]]:
     if not isinstance(details, dict):
         return [{"pointer": "", "field": "", "code": item["code"], "message": str(item["message"])} for item in details]
     return [
-        {"pointer": f"/{field}", "field": field, "code": str(item.get("code", "wrong")), "message": str(item.get("message", item))}
+        {
+            "pointer": f"/{field}",
+            "field": field,
+            "code": str(item.get("code", "wrong")),
+            "message": str(item.get("message", item)),
+        }
         for field, items in details.items()
         for item in (items if isinstance(items, list) else [items])
     ]
@@ -124,6 +160,7 @@ class RuleBrokenMiddleware:
         """Show the refusal of a service."""
         if not isinstance(error, RuleBroken):
             return None
+        _record_refusal(request, error)
         template = {403: "403.html", 404: "404.html"}.get(error.status, "refused.html")
         return render(request, template, {"sentence": error.sentence, "code": error.code}, status=error.status)
 
@@ -133,7 +170,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     reference = uuid.uuid4().hex[:12]
     log.error("fault %s at %s", reference, request.path)
     if request.path.startswith("/api/"):
-        body = problem(500, "fault", "Something went wrong here. Nothing was saved by this request.", reference=reference)
+        body = problem(
+            500, "fault", "Something went wrong here. Nothing was saved by this request.", reference=reference
+        )
         return JsonResponse(body, status=500, content_type="application/problem+json")
     return render(request, "500.html", {"reference": reference}, status=500)
 

@@ -1,9 +1,9 @@
 """Saying yes or no: `require` raises with a sentence, `has_permission` is its twin for buttons.
 
-Who may is `permissions.ROLE_PERMISSIONS`; blinding and sites are decided here, in which state a trial must be by services.
+Who may is `permissions.ROLE_PERMISSIONS`. Blinding and sites are decided here, the state a trial must be in by services.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -27,12 +27,16 @@ from trials.permissions import (
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts: a person (perhaps through a token with scopes), a laboratory's credential, or the platform itself."""
+    """Who acts: a person (perhaps through a token with scopes), a laboratory's credential, or the platform itself.
+
+    `remembered` holds the roles by trial while a request lasts; without it every question asks the database.
+    """
 
     user: User | None = None
     credential: LaboratoryCredential | None = None
     scopes: frozenset[str] | None = None
     process: str = ""
+    remembered: "dict[int, list[Membership]] | None" = field(default=None, compare=False, repr=False)
 
     @property
     def kind(self) -> str:
@@ -52,17 +56,23 @@ class Actor:
 
 
 def actor_of(request: HttpRequest) -> Actor:
-    """Return who makes this request: set by the API's authentication, else the signed-in person."""
+    """Return who makes this request: set by the API's authentication, else the signed-in person; the same each time."""
     actor = getattr(request, "actor", None)
-    if isinstance(actor, Actor):
-        return actor
-    if isinstance(request.user, User):
-        return Actor(user=request.user)
-    raise NotAllowed("not_signed_in", "Sign in first.")
+    if not isinstance(actor, Actor):
+        if not isinstance(request.user, User):
+            raise NotAllowed("not_signed_in", "Sign in first.")
+        actor = Actor(user=request.user, remembered={})
+        request.actor = actor  # type: ignore[attr-defined]
+    return actor
 
 
 def _memberships(by: Actor, trial: Trial) -> list[Membership]:
-    return list(Membership.objects.filter(trial=trial, user=by.user, ended_at=None))
+    if by.remembered is not None and trial.pk in by.remembered:
+        return by.remembered[trial.pk]
+    held = list(Membership.objects.filter(trial=trial, user=by.user, ended_at=None))
+    if by.remembered is not None:
+        by.remembered[trial.pk] = held
+    return held
 
 
 def _role_gives(role: str, permission: Permission, trial: Trial, *, own_site: bool) -> bool:
@@ -121,24 +131,26 @@ def _is_own_site(held: Membership, site: Site | None) -> bool:
 
 
 def require(by: Actor, permission: Permission, trial: Trial | None, *, site: Site | None = None) -> None:
-    """Raise unless `by` may do this.
+    """Raise unless `by` may do this now: roles are asked of the database anew, since one may just have ended.
 
     Raises:
         NotFound: the caller may not know that the trial exists.
         NotAllowed: the caller sees the trial and may not do this.
     """
+    if by.remembered is not None and trial is not None:
+        by.remembered.pop(trial.pk, None)
     if has_permission(by, permission, trial, site=site):
         return
     if trial is not None and not has_permission(by, Permission.TRIAL_VIEW, trial):
-        raise trial_unknown(trial.slug)
+        raise trial_unknown()
     if permission in UNBLINDED_PERMISSIONS:
         raise NotAllowed("blinded", "You are blinded in this trial: results by arm are not shown before unblinding.")
     raise NotAllowed("not_allowed", f"Your roles in this trial do not include {permission.value}.")
 
 
-def trial_unknown(slug: str) -> NotFound:
-    """Return the one answer for a trial that is missing or foreign."""
-    return NotFound("trial_unknown", f"There is no trial “{slug}” that you take part in.")
+def trial_unknown() -> NotFound:
+    """Return the one answer for a trial that is missing or foreign, whatever it is called."""
+    return NotFound("trial_unknown", "There is no trial of this name that you take part in.")
 
 
 def trials_of(by: Actor) -> Q:
@@ -146,7 +158,8 @@ def trials_of(by: Actor) -> Q:
     if by.process or (by.user is not None and by.user.is_administrator):
         return Q()
     if by.credential is not None:
-        return Q(laboratory_credentials=by.credential)
+        laboratory = by.credential.laboratory_id
+        return Q(laboratory_credentials=by.credential, laboratories__laboratory=laboratory, laboratories__ended_at=None)
     return Q(memberships__user=by.user, memberships__ended_at=None)
 
 
@@ -157,7 +170,19 @@ def sees_effects(by: Actor, trial: Trial) -> bool:
 
 def allocation_sites(by: Actor, trial: Trial) -> set[int]:
     """Return the sites whose participants' arms `by` may see."""
-    return {site.pk for site in trial.sites.all() if has_permission(by, Permission.ALLOCATION_VIEW, trial, site=site)}
+    return sites_where(by, Permission.ALLOCATION_VIEW, trial)
+
+
+def sites_where(by: Actor, permission: Permission, trial: Trial) -> set[int]:
+    """Return the sites at which `by` has this permission."""
+    return {site.pk for site in trial.sites.all() if has_permission(by, permission, trial, site=site)}
+
+
+def may_name_arms(by: Actor, trial: Trial) -> bool:
+    """Return whether arms may be named: in a draft, which nobody is allocated by, and to those who see allocations."""
+    return trial.status == Trial.Status.DRAFT or bool(
+        has_permission(by, Permission.ALLOCATION_VIEW, trial) or allocation_sites(by, trial)
+    )
 
 
 def is_current(expires_at: object, revoked_at: object) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, models, transaction as database_transaction
+from django.db import connection, models
+from django.db import transaction as database_transaction
 
 from trials.access import Actor
 from trials.models import AuditEvent, Trial
@@ -75,7 +76,9 @@ def transaction(*, by: Actor, reason: str = "") -> Iterator[Event]:
             cursor.execute("SELECT set_config('studyplatform.event_id', %s, true)", [outer])
 
 
-def record_read(verb: str, *, by: Actor, trial: Trial, target: models.Model | None = None, **detail: Any) -> None:
+def record_read(
+    verb: str, *, by: Actor, trial: Trial | None, target: models.Model | None = None, **detail: Any
+) -> None:
     """Record something that changed nothing and is kept all the same: a download, a sign-in, a refusal."""
     with transaction(by=by) as event:
         event.record(verb, trial=trial, target=target, detail=detail)

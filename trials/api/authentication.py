@@ -5,12 +5,13 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from trials.access import Actor, is_current
-from trials.models import LaboratoryCredential, PersonalToken
+from trials.models import LaboratoryCredential, PersonalToken, User
 from trials.tokens import PERSONAL, digest
 
 # Last use is shown to the minute; writing it at every request would cost a commit.
@@ -36,12 +37,17 @@ class BearerAuthentication(BaseAuthentication):
             return None
         held = _find(token.strip())
         if held is None or not is_current(held.expires_at, held.revoked_at):
-            raise AuthenticationFailed("This token is unknown, expired or revoked. Ask for a new one.", code="token_unknown")
+            raise AuthenticationFailed(
+                "This token is unknown, expired or revoked. Ask for a new one.", code="token_unknown"
+            )
         _note_use(held)
+        user: User | LaboratoryCaller
         if isinstance(held, PersonalToken):
-            actor, user = Actor(user=held.user, scopes=frozenset(held.scopes)), held.user
+            actor, user = Actor(user=held.user, scopes=frozenset(held.scopes), remembered={}), held.user
             if not held.user.is_active:
-                raise AuthenticationFailed("This token is unknown, expired or revoked. Ask for a new one.", code="token_unknown")
+                raise AuthenticationFailed(
+                    "This token is unknown, expired or revoked. Ask for a new one.", code="token_unknown"
+                )
         else:
             actor, user = Actor(credential=held), LaboratoryCaller()
         request._request.actor = actor  # type: ignore[attr-defined]
@@ -65,3 +71,12 @@ def _note_use(held: PersonalToken | LaboratoryCredential) -> None:
         type(held).objects.filter(pk=held.pk).update(last_used_at=now)
 
 
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document describes these tokens."""
+
+    target_class = BearerAuthentication
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the security scheme."""
+        return {"type": "http", "scheme": "bearer", "description": "A laboratory's credential or a personal token."}

@@ -1,5 +1,18 @@
 """Addresses of this app's part of the API, below /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from trials.api import views
+
+urlpatterns = [
+    path("trials/", views.TrialList.as_view(), name="api-trials"),
+    path("trials/<slug:slug>/", views.TrialDetail.as_view(), name="api-trial"),
+    path("trials/<slug:slug>/visits/", views.VisitList.as_view(), name="api-visits"),
+    path("trials/<slug:slug>/consort/", views.Consort.as_view(), name="api-consort"),
+    path("trials/<slug:slug>/participants/", views.ParticipantList.as_view(), name="api-participants"),
+    path(
+        "trials/<slug:slug>/participants/<slug:code>/randomize/",
+        views.ParticipantRandomize.as_view(),
+        name="api-randomize",
+    ),
+]

@@ -29,7 +29,7 @@ class StratificationFactor(models.Model):
 
 
 class RandomizationScheme(models.Model):
-    """How arms are drawn, sealed at registration, with a commitment (SHA-256 of seed and scheme) that anyone may see."""
+    """How arms are drawn, sealed at registration; the commitment (SHA-256 of seed and scheme) anyone may see."""
 
     trial = models.OneToOneField(Trial, on_delete=models.PROTECT, related_name="scheme")
     specification = models.JSONField()

@@ -42,7 +42,9 @@ class Participant(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["trial", "code"], name="a_participant_code_is_unique_in_its_trial"),
             models.UniqueConstraint(fields=["trial", "number"], name="a_participant_number_is_unique_in_its_trial"),
-            models.UniqueConstraint(fields=["trial", "screening_number"], name="a_screening_number_is_unique_in_its_trial"),
+            models.UniqueConstraint(
+                fields=["trial", "screening_number"], name="a_screening_number_is_unique_in_its_trial"
+            ),
         ]
 
     def __str__(self) -> str:

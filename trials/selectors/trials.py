@@ -15,5 +15,5 @@ def visible_trial(slug: str, by: Actor) -> Trial:
     """Return one trial; NotFound, in the same words for a missing and a foreign one."""
     trial = trials_visible_to(by).filter(slug=slug).first()
     if trial is None:
-        raise trial_unknown(slug)
+        raise trial_unknown()
     return trial

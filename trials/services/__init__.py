@@ -1,1 +1,1 @@
-"""Verbs: what is done to trials, participants and people. Keyword-only, one transaction, permission first, audit last."""
+"""Verbs: what is done to trials, participants and people. One transaction each, permission first, audit last."""

@@ -127,7 +127,9 @@ def create_trial(
 
 def _told(error: IntegrityError, slug: str) -> RuleBroken:
     if "slug" in str(error):
-        return RuleBroken("slug_taken", f"There is already a trial with the short name “{slug}”. Choose another.", field="slug")
+        return RuleBroken(
+            "slug_taken", f"There is already a trial with the short name “{slug}”. Choose another.", field="slug"
+        )
     return RuleBroken("design_contradictory", f"The design contradicts itself: {error}".split("DETAIL")[0].strip())
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import cast
 
 from django.db.models import Max
 from django.utils import timezone
@@ -19,19 +20,67 @@ from trials.services.lifecycle import stratum_key
 Kind, State = ParticipantEvent.Kind, Participant.State
 
 
+@dataclass(frozen=True)
+class Consent:
+    """That a person agreed: when, and to which version of the information sheet."""
+
+    on: date
+    version: str
+
+
+def enroll_participant(
+    *,
+    trial: Trial,
+    site: Site,
+    by: Actor,
+    screened_on: date,
+    eligibility: Sequence[bool],
+    consent: Consent | None = None,
+    key: str = "",
+) -> Participant:
+    """Screen a person against every criterion in order: exclude them at the first "no", else record consent if given.
+
+    Asked again with the same `key`, return the same person. Raises RuleBroken when a criterion has no answer.
+    """
+    if len(eligibility) != len(trial.eligibility):
+        raise RuleBroken("eligibility_unanswered", "Answer each criterion of the trial.", field="eligibility")
+    answers = dict(zip(trial.eligibility, eligibility, strict=True))
+    with audit.transaction(by=by) as event:
+        participant = screen_participant(
+            trial=trial, site=site, by=by, screened_on=screened_on, eligibility=answers, key=key
+        )
+        if participant.state == State.SCREENED and not all(eligibility):
+            participant = exclude_participant(participant=participant, reason="ineligible", by=by, on=screened_on)
+        elif participant.state == State.SCREENED and consent is not None:
+            participant = record_consent(participant=participant, by=by, on=consent.on, version=consent.version)
+        event.record("participant.enrolled", trial=trial, target=participant)
+    return participant
+
+
 def screen_participant(
-    *, trial: Trial, site: Site, by: Actor, screened_on: date, eligibility: Mapping[str, bool] | None = None
+    *,
+    trial: Trial,
+    site: Site,
+    by: Actor,
+    screened_on: date,
+    eligibility: Mapping[str, bool] | None = None,
+    key: str = "",
 ) -> Participant:
     """Record that a person was assessed; return them under a screening code.
 
-    `eligibility` answers the trial's criteria one by one. Raises InConflict when the trial does not recruit,
-    RuleBroken for a date in the future.
+    `eligibility` answers the trial's criteria one by one. A form or request that is sent twice carries the same `key`,
+    and is answered with the same person. Raises InConflict when the trial does not recruit, RuleBroken for a date in
+    the future.
     """
     with audit.transaction(by=by) as event:
         require(by, Permission.PARTICIPANT_ENROLL, trial, site=site)
         _require_recruiting(trial)
-        _require_past(screened_on, "screened_on")
+        require_past(screened_on, "screened_on")
         number = _next(trial, "screening_number")
+        known = _screened_with(trial, site, key)
+        if known is not None:
+            event.record("participant.screening_repeated", trial=trial, target=known)
+            return known
         participant = Participant.objects.create(
             trial=trial,
             site=site,
@@ -39,17 +88,22 @@ def screen_participant(
             screening_number=number,
             screened_on=screened_on,
         )
-        _happened(participant, Kind.SCREENED, screened_on, detail={"eligibility": dict(eligibility or {})})
+        _happened(participant, Kind.SCREENED, screened_on, detail={"eligibility": dict(eligibility or {}), "key": key})
         event.record("participant.screened", trial=trial, target=participant)
     return participant
 
 
 def exclude_participant(*, participant: Participant, reason: str, by: Actor, on: date, note: str = "") -> Participant:
-    """Record that somebody is not randomized: `ineligible`, `declined` or `other`."""
+    """Record that somebody is not randomized: `ineligible`, `declined` or `other`.
+
+    Raises InConflict once they are randomized or excluded, and in a trial that takes nothing more.
+    """
     with audit.transaction(by=by, reason=note) as event:
         participant = _locked(participant)
         require(by, Permission.PARTICIPANT_ENROLL, participant.trial, site=participant.site)
+        _require_open(participant.trial)
         _require_state(participant, State.SCREENED, State.CONSENTED)
+        require_past(on, "on")
         if reason not in ParticipantEvent.ExclusionReason.values:
             raise RuleBroken("reason_unknown", "Choose ineligible, declined or other.", field="reason")
         _happened(participant, Kind.EXCLUDED, on, reason=reason, detail={"note": note} if note else {})
@@ -58,14 +112,28 @@ def exclude_participant(*, participant: Participant, reason: str, by: Actor, on:
     return participant
 
 
-def record_consent(*, participant: Participant, by: Actor, on: date, version: str, scope: Sequence[str] = ("trial",)) -> Participant:
-    """Record consent and give the person their study code."""
+def record_consent(
+    *, participant: Participant, by: Actor, on: date, version: str, scope: Sequence[str] = ("trial",)
+) -> Participant:
+    """Record consent and give the person their study code.
+
+    Raises InConflict for somebody not eligible or already past this step, and when the trial does not recruit;
+    RuleBroken for a date in the future or before screening.
+    """
     with audit.transaction(by=by) as event:
         participant = _locked(participant)
         trial = participant.trial
         require(by, Permission.PARTICIPANT_ENROLL, trial, site=participant.site)
+        _require_recruiting(trial)
         _require_state(participant, State.SCREENED)
-        _require_past(on, "consented_on")
+        require_eligible(participant)
+        require_past(on, "consented_on")
+        if participant.screened_on is not None and on < participant.screened_on:
+            raise RuleBroken(
+                "date_before_screening",
+                f"{on.isoformat()} is before the screening. Nothing was saved.",
+                field="consented_on",
+            )
         participant.number = _next(trial, "number")
         participant.code = format_code(trial.code_prefix, participant.number)
         _happened(participant, Kind.CONSENTED, on, detail={"version": version, "scope": list(scope)})
@@ -87,15 +155,29 @@ AFTER_RANDOMIZATION: dict[str, str | None] = {
 
 
 def record_event(*, participant: Participant, kind: str, by: Actor, on: date, reason: str = "") -> Participant:
-    """Record what happened to a randomized participant; only withdrawn use of data takes values out of analysis."""
+    """Record what happened to a randomized participant; only withdrawn use of data takes values out of analysis.
+
+    Raises InConflict for a thing recorded before, for an end after another end, and in a trial whose data are locked;
+    RuleBroken for a date in the future or before randomization.
+    """
     with audit.transaction(by=by, reason=reason) as event:
         participant = _locked(participant)
         require(by, Permission.PARTICIPANT_WITHDRAW, participant.trial, site=participant.site)
         if kind not in AFTER_RANDOMIZATION:
-            raise RuleBroken("event_unknown", f"“{kind}” is not something that can be recorded after randomization.", field="kind")
+            raise RuleBroken(
+                "event_unknown", f"“{kind}” is not something that can be recorded after randomization.", field="kind"
+            )
         if participant.randomized_on is None and not participant.trial.randomized_elsewhere:
             raise InConflict("not_randomized", f"{participant.code} is not randomized.")
-        _require_past(on, "on")
+        _require_open(participant.trial)
+        _require_new(participant, kind)
+        require_past(on, "on")
+        if participant.randomized_on is not None and on < participant.randomized_on:
+            raise RuleBroken(
+                "date_before_randomization",
+                f"{on.isoformat()} is before the randomization. Nothing was saved.",
+                field="on",
+            )
         _happened(participant, kind, on, reason=reason)
         participant.data_use_withdrawn |= kind == Kind.DATA_USE_WITHDRAWN
         _enter(participant, AFTER_RANDOMIZATION[kind] or participant.state)
@@ -122,7 +204,9 @@ def record_external_participants(*, trial: Trial, participants: Sequence[Externa
     with audit.transaction(by=by) as event:
         require(by, Permission.TRIAL_DESIGN, trial)
         if not trial.randomized_elsewhere:
-            raise InConflict("randomized_here", f"{trial.title} randomizes here; arms are not taken over from elsewhere.")
+            raise InConflict(
+                "randomized_here", f"{trial.title} randomizes here; arms are not taken over from elsewhere."
+            )
         _require_recruiting(trial)
         sites, arms, strata = _by_code(trial)
         stored = Participant.objects.bulk_create(
@@ -193,9 +277,16 @@ def _enter(participant: Participant, state: str) -> None:
     participant.save()
 
 
-def _happened(participant: Participant, kind: str, on: date, *, reason: str = "", detail: Mapping[str, object] | None = None) -> None:
+def _happened(
+    participant: Participant, kind: str, on: date, *, reason: str = "", detail: Mapping[str, object] | None = None
+) -> None:
     ParticipantEvent.objects.create(
-        trial_id=participant.trial_id, participant=participant, kind=kind, occurred_on=on, reason=reason, detail=dict(detail or {})
+        trial_id=participant.trial_id,
+        participant=participant,
+        kind=kind,
+        occurred_on=on,
+        reason=reason,
+        detail=dict(detail or {}),
     )
 
 
@@ -211,6 +302,49 @@ def _require_recruiting(trial: Trial) -> None:
         raise InConflict("not_recruiting", f"{trial.title} is not recruiting.")
 
 
-def _require_past(on: date, field: str) -> None:
+def _require_open(trial: Trial) -> None:
+    """Raise InConflict unless people are enrolled or followed up and the data are open."""
+    status, data_state = Trial.objects.values_list("status", "data_state").get(pk=trial.pk)
+    if status not in {Trial.Status.RECRUITING, Trial.Status.FOLLOW_UP} or data_state != Trial.DataState.OPEN:
+        raise InConflict(
+            "trial_closed", f"{trial.title} takes no more entries: it is {trial.get_status_display().lower()}."
+        )
+
+
+# Use of data can be withdrawn, and death learnt of, after any other end.
+_AFTER_ANY_END = {Kind.DATA_USE_WITHDRAWN, Kind.DIED}
+
+
+def _require_new(participant: Participant, kind: str) -> None:
+    if participant.events.filter(kind=kind).exists():
+        raise InConflict("already_recorded", f"“{Kind(kind).label}” is already recorded for {participant.code}.")
+    if kind not in _AFTER_ANY_END:
+        _require_state(participant, State.RANDOMIZED)
+
+
+def _screened_with(trial: Trial, site: Site, key: str) -> Participant | None:
+    """Return who was screened with this key at this site; asked while the trial's row is locked."""
+    if not key:
+        return None
+    return Participant.objects.filter(
+        trial=trial, site=site, events__kind=Kind.SCREENED, events__detail__key=key
+    ).first()
+
+
+def require_eligible(participant: Participant) -> None:
+    """Raise InConflict when a criterion was answered with "no" at screening."""
+    screened = participant.events.filter(kind=Kind.SCREENED).first()
+    if screened is not None and not all(screened.detail.get("eligibility", {}).values()):
+        raise InConflict("not_eligible", f"{participant.code} does not meet the trial's criteria.")
+
+
+def consented_on(participant: Participant) -> date:
+    """Return the day of consent of somebody who gave it."""
+    consent = participant.events.get(kind=Kind.CONSENTED)
+    return cast(date, consent.occurred_on)  # null only in trials randomized elsewhere
+
+
+def require_past(on: date, field: str) -> None:
+    """Raise RuleBroken for a day that has not come."""
     if on > timezone.localdate():
         raise RuleBroken("date_future", f"{on.isoformat()} is in the future. Nothing was saved.", field=field)

@@ -33,11 +33,15 @@ def register_trial(*, trial: Trial, by: Actor) -> Trial:
 
 
 def change_status(*, trial: Trial, to: str, by: Actor, reason: str = "") -> Trial:
-    """Move a registered trial one step on; locking locks its data."""
+    """Move a trial one step on, as `trials.lifecycle` has it; registering seals the design, locking locks the data.
+
+    Raises InConflict for a move that is not in the table from where the trial stands now.
+    """
+    if to == Trial.Status.REGISTERED:
+        return register_trial(trial=trial, by=by)
     with audit.transaction(by=by, reason=reason) as event:
-        permission = moves_from(trial.status).get(to, Permission.TRIAL_RUN)
-        require(by, permission, trial)
-        before = trial.status
+        before = Trial.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=trial.pk)
+        require(by, moves_from(before).get(to, Permission.TRIAL_RUN), trial)
         trial = _moved(trial, to)
         event.record("trial.moved", trial=trial, target=trial, detail={"from": before, "to": to})
     return trial
@@ -47,7 +51,9 @@ def _moved(trial: Trial, to: str) -> Trial:
     """Lock the trial's row, check that the move is in the table, make it."""
     locked = Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
     if to not in moves_from(locked.status):
-        raise InConflict("move_not_possible", f"A trial that is {locked.get_status_display().lower()} cannot become {to}.")
+        raise InConflict(
+            "move_not_possible", f"A trial that is {locked.get_status_display().lower()} cannot become {to}."
+        )
     locked.status = to
     locked.data_state = DATA_STATE_AFTER.get(to, locked.data_state)
     locked.save(update_fields=["status", "data_state"])
@@ -87,7 +93,9 @@ def _seal_lists(trial: Trial, strata: list[Stratum]) -> str:
                 trial=trial,
                 stratum=stratum,
                 sequence=slot.sequence,
-                ciphertext=encrypt_slot(key, trial=trial.slug, stratum=stratum.key, sequence=slot.sequence, arm=slot.arm),
+                ciphertext=encrypt_slot(
+                    key, trial=trial.slug, stratum=stratum.key, sequence=slot.sequence, arm=slot.arm
+                ),
             )
             for stratum in strata
             for slot, _ in zip(permuted_blocks(seed, specification, stratum.key), range(length), strict=False)

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import NotAllowed, RuleBroken
+from trials.errors import NotAllowed, NotFound, RuleBroken
 from trials.models import (
     Laboratory,
     LaboratoryCredential,
@@ -39,16 +39,20 @@ def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | N
         require(by, Permission.PEOPLE_MANAGE, trial)
         if role not in Role.values:
             raise RuleBroken("role_unknown", f"“{role}” is not a role.", field="role")
+        if site is not None and site.trial_id != trial.pk:
+            raise RuleBroken("site_unknown", f"“{site.code}” is not a site of this trial.", field="site")
         membership, _ = Membership.objects.get_or_create(trial=trial, user=user, role=role, site=site, ended_at=None)
-        event.record("role.granted", trial=trial, target=user, detail={"role": role, "site": site.code if site else None})
+        event.record(
+            "role.granted", trial=trial, target=user, detail={"role": role, "site": site.code if site else None}
+        )
     return membership
 
 
 def end_role(*, membership: Membership, by: Actor, reason: str = "") -> None:
-    """End a role at once; the row stays."""
+    """End a role at once; the row stays. Asked again, the first end counts."""
     with audit.transaction(by=by, reason=reason) as event:
         require(by, Permission.PEOPLE_MANAGE, membership.trial)
-        membership.ended_at = timezone.now()
+        membership.ended_at = membership.ended_at or timezone.now()
         membership.save(update_fields=["ended_at"])
         event.record("role.ended", trial=membership.trial, target=membership.user, detail={"role": membership.role})
 
@@ -73,11 +77,16 @@ def create_laboratory_credential(
     is_sandbox: bool = False,
     expires_at: datetime | None = None,
 ) -> tuple[LaboratoryCredential, str]:
-    """Make a laboratory's token for these trials; return it with the text that is shown once."""
+    """Make a laboratory's token for these trials; return it with the text that is shown once.
+
+    Raises RuleBroken for a laboratory that does not deliver to each of them, unknown scopes, or an end in the past.
+    """
     with audit.transaction(by=by) as event:
         for trial in trials:
             require(by, Permission.LABORATORY_MANAGE, trial)
+        _check_delivers(laboratory, trials)
         _check_scopes(scopes, LABORATORY_SCOPES)
+        _check_end(expires_at)
         token, prefix, sha256 = new_token(SANDBOX if is_sandbox else LABORATORY)
         credential = LaboratoryCredential.objects.create(
             laboratory=laboratory,
@@ -93,11 +102,15 @@ def create_laboratory_credential(
     return credential, token
 
 
-def revoke_laboratory_credential(*, credential: LaboratoryCredential, trial: Trial, by: Actor, reason: str = "") -> None:
-    """End a credential at once."""
+def revoke_laboratory_credential(
+    *, credential: LaboratoryCredential, trial: Trial, by: Actor, reason: str = ""
+) -> None:
+    """End a credential of this trial at once. Asked again, the first end counts."""
     with audit.transaction(by=by, reason=reason) as event:
         require(by, Permission.LABORATORY_MANAGE, trial)
-        credential.revoked_at = timezone.now()
+        if not credential.trials.filter(pk=trial.pk).exists():
+            raise NotFound("credential_unknown", "There is no such credential in this trial.")
+        credential.revoked_at = credential.revoked_at or timezone.now()
         credential.save(update_fields=["revoked_at"])
         event.record("credential.revoked", trial=trial, target=credential)
 
@@ -109,7 +122,10 @@ def create_personal_token(
     with audit.transaction(by=by) as event:
         if not by.process and by.user != user:
             raise NotAllowed("not_allowed", "People make their own tokens.")
+        if by.scopes is not None:
+            raise NotAllowed("not_allowed", "A token makes no tokens. Sign in to make one.")
         _check_scopes(scopes, PERSONAL_SCOPES)
+        _check_end(expires_at)
         token, prefix, sha256 = new_token(PERSONAL)
         held = PersonalToken.objects.create(
             user=user,
@@ -124,13 +140,26 @@ def create_personal_token(
 
 
 def revoke_personal_token(*, token: PersonalToken, by: Actor) -> None:
-    """End a person's token at once."""
+    """End a person's token at once. Asked again, the first end counts."""
     with audit.transaction(by=by) as event:
         if by.user != token.user:
             raise NotAllowed("not_allowed", "People revoke their own tokens.")
-        token.revoked_at = timezone.now()
+        token.revoked_at = token.revoked_at or timezone.now()
         token.save(update_fields=["revoked_at"])
         event.record("token.revoked", trial=None, target=token)
+
+
+def _check_delivers(laboratory: Laboratory, trials: Sequence[Trial]) -> None:
+    delivers_to = set(laboratory.deliveries.filter(ended_at=None).values_list("trial_id", flat=True))
+    if not trials or not {trial.pk for trial in trials} <= delivers_to:
+        raise RuleBroken("laboratory_unknown", f"{laboratory} does not deliver to this trial.", field="laboratory")
+
+
+def _check_end(expires_at: datetime | None) -> None:
+    if expires_at is not None and expires_at <= timezone.now():
+        raise RuleBroken(
+            "expiry_past", "A token that has already expired is of no use. Choose a later day.", field="expires_on"
+        )
 
 
 def _check_scopes(scopes: Sequence[str], known: dict[str, frozenset[Permission]]) -> None:

@@ -1,0 +1,38 @@
+"""Participants, at the sites and with the arms that the caller may see."""
+
+from django.db.models import QuerySet
+
+from trials.access import Actor, require, sites_where
+from trials.errors import NotFound
+from trials.models import Participant, Trial
+from trials.permissions import Permission
+
+
+def participants_visible_to(
+    by: Actor, trial: Trial, permission: Permission = Permission.PARTICIPANT_VIEW
+) -> QuerySet[Participant]:
+    """Return the trial's participants at the sites where `by` has the permission, with their sites.
+
+    Raises NotAllowed for those who see no participants at all.
+    """
+    require(by, permission, trial)
+    sites = sites_where(by, permission, trial)
+    return Participant.objects.filter(trial=trial, site__in=sites).select_related("site", "trial")
+
+
+def visible_participant(code: str, by: Actor, trial: Trial) -> Participant:
+    """Return one participant; NotFound in the same words for a missing one and one of another site."""
+    return _only(participants_visible_to(by, trial).filter(code=code))
+
+
+def person_in_enrolment(screening_number: int, by: Actor, trial: Trial) -> Participant:
+    """Return somebody whom `by` may take into the trial, by the number that stays while the code changes."""
+    enrolling = participants_visible_to(by, trial, Permission.PARTICIPANT_ENROLL)
+    return _only(enrolling.filter(screening_number=screening_number))
+
+
+def _only(found: QuerySet[Participant]) -> Participant:
+    participant = found.first()
+    if participant is None:
+        raise NotFound("participant_unknown", "There is no participant of this code that you may see.")
+    return participant
