@@ -155,3 +155,12 @@ def test_the_error_page_needs_nothing():
     html = Template('{% include "500.html" %}').render(Context({"reference": "7f3a"}))
     assert "What was saved before is safe" in html
     assert "7f3a" in html
+
+
+def test_the_numbers_under_a_chart_are_a_table():
+    columns = [{"label": "Outcome"}, {"label": "g", "numeric": True}]
+    html = Template('{% include "_components/numbers_table.html" %}').render(
+        Context({"caption": "Effects", "columns": columns, "rows": [["IL-6", -0.2], ["CRP", None]]})
+    )
+    assert '<th scope="row">IL-6</th><td class="number">−0.20</td>' in html
+    assert '<th scope="row">CRP</th><td class="number"></td>' in html

@@ -130,11 +130,11 @@ def number(value: float | None, digits: int | None = None) -> str:
 
 @register.filter
 def cell(value: Any, digits: int | None = None) -> Any:
-    """A table cell: numbers with the true minus sign (two digits unless said otherwise), None empty, the rest as it is."""
+    """A table cell: numbers with the true minus sign (fractions to two digits), None empty, the rest as it is."""
     if value is None:
         return ""
     if isinstance(value, float):
-        return number(value, 2 if digits in {None, ""} else digits)
+        return number(value, 2 if digits is None else digits)
     return number(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
