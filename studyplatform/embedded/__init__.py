@@ -70,14 +70,16 @@ class Servers:
     def _start(self, undo: ExitStack) -> None:
         self.environment = given_addresses(self.environ)
         self.data_dir = open_data_directory(self.data_dir)
+        if {"DATABASE_URL", "REDIS_URL"} <= self.environment.keys():
+            return
         account = server_account()
+        programs = None if "DATABASE_URL" in self.environment else find_programs(self.environ, account)
         state = state_directory(self.data_dir, account)
         undo.enter_context(held(state))
         sockets = socket_directory(state, account)
         undo.callback(shutil.rmtree, sockets, ignore_errors=True)
         logs = self.data_dir / "log"
-        if "DATABASE_URL" not in self.environment:
-            programs = find_programs(self.environ, account)
+        if programs:
             self._run(postgres_service(programs, state, sockets, logs / "postgres.log", account), undo)
             ensure_roles_and_database(programs, sockets)
             self.environment["DATABASE_URL"] = database_url(APPLICATION_ROLE, sockets)
