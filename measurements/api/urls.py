@@ -1,5 +1,12 @@
 """Addresses of this app's part of the API, below /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from measurements.api import views
+
+urlpatterns = [
+    path("trials/<slug:slug>/results/", views.Results.as_view(), name="api-results"),
+    path("trials/<slug:slug>/biomarkers/", views.Biomarkers.as_view(), name="api-biomarkers"),
+    path("trials/<slug:slug>/specimens/", views.Specimens.as_view(), name="api-specimens"),
+    path("trials/<slug:slug>/submissions/<uuid:reference>/", views.SubmissionDetail.as_view(), name="api-submission"),
+]

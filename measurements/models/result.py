@@ -43,7 +43,7 @@ class Result(models.Model):
     comparator = models.CharField(max_length=1, blank=True)  # "<": `value` is the limit, and likewise ">"
     flag = models.CharField(max_length=20, blank=True)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.FINAL)
-    reason = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
 
     value = models.DecimalField(max_digits=40, decimal_places=18, null=True)
     unit = models.CharField(max_length=30)
@@ -65,9 +65,7 @@ class Result(models.Model):
                 condition=Q(revision=0, supersedes=None) | Q(revision__gt=0, supersedes__isnull=False),
                 name="a_later_revision_names_what_it_supersedes",
             ),
-            models.CheckConstraint(
-                condition=Q(revision=0) | ~Q(reason=""), name="a_correction_has_a_reason"
-            ),
+            models.CheckConstraint(condition=Q(revision=0) | ~Q(reason=""), name="a_correction_has_a_reason"),
         ]
         indexes = [models.Index(fields=["trial", "biomarker", "id"], name="result_by_trial_biomarker")]
 
@@ -83,7 +81,7 @@ class HeldRow(models.Model):
     laboratory = models.ForeignKey(Laboratory, on_delete=models.PROTECT, related_name="+")
     row_number = models.IntegerField()
     code = models.CharField(max_length=40)
-    natural_key = models.CharField(max_length=64, help_text=_("SHA-256 of the natural key and value as sent"))
+    natural_key = models.CharField(max_length=64, help_text=_("SHA-256 of the natural key and of what it replaces"))
     row = models.JSONField()
     held_at = models.DateTimeField(db_default=Now(), editable=False)
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())

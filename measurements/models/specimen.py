@@ -20,7 +20,9 @@ class Specimen(models.Model):
     class Meta:
         ordering = ["trial", "identifier"]
         constraints = [
-            models.UniqueConstraint(fields=["trial", "identifier"], name="a_specimen_identifier_is_unique_in_its_trial"),
+            models.UniqueConstraint(
+                fields=["trial", "identifier"], name="a_specimen_identifier_is_unique_in_its_trial"
+            ),
             models.CheckConstraint(
                 condition=Q(received_at=None) | Q(drawn_at=None) | Q(received_at__gte=models.F("drawn_at")),
                 name="a_specimen_is_received_after_it_is_drawn",

@@ -1,0 +1,296 @@
+"""What the row checker needs to know of a trial, loaded for the ids that a batch names, in a fixed number of queries.
+
+The SQL is plain because 20,000 rows as model objects would cost more than their check.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Context, Decimal
+from typing import Any
+
+from django.db import connection
+
+from measurements.selectors.places import Sites
+from measurements.validation import (
+    AssayRef,
+    BiomarkerRef,
+    ParticipantRef,
+    RecordedRef,
+    Reference,
+    RowAsSent,
+    SpecimenRef,
+    VisitRef,
+)
+from measurements.validation.reference import NaturalKey
+from measurements.validation.texts import LONGEST, has_only_kept_characters, tidied
+from trials.models import Laboratory, Trial, Visit
+
+_EXACT = Context(prec=100)
+NEAR_MISSES = 5000
+"""How many ids a misspelt one is compared with."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Of a stored result, what its correction takes over: the rest of the natural key, and the next revision."""
+
+    assay: int | None
+    run: str
+    replicate: int
+    revision: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """The reference of a batch, and the stored results in it by primary key."""
+
+    reference: Reference
+    data_version: int
+    recorded: dict[int, Recorded]
+
+
+@dataclass
+class _Found:
+    """Participants and specimens, as the queries bring them."""
+
+    participants: dict[str, ParticipantRef] = field(default_factory=dict)
+    anchors: dict[str, date | None] = field(default_factory=dict)
+    specimens: dict[str, SpecimenRef] = field(default_factory=dict)
+    by_place: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+def reference_for(
+    rows: Sequence[RowAsSent],
+    *,
+    trial: Trial,
+    laboratory: Laboratory,
+    sites: Sites,
+    now: datetime,
+    shows_recorded: bool = True,
+) -> Known:
+    """Return what `rows` are checked against; participants of other sites than `sites` are as unknown as foreign ones.
+
+    `shows_recorded=False` leaves stored results out, so that no message can repeat one (the sandbox).
+    """
+    state, version = _one("SELECT data_state, data_version FROM trials_trial WHERE id = %s", [trial.pk])
+    found = _Found()
+    _load_participants(found, trial, sites, _texts(rows, "participant"))
+    named = _load_specimens(found, trial, sites, _texts(rows, "specimen"))
+    visits = list(trial.visits.all())
+    recorded: dict[NaturalKey, RecordedRef] = {}
+    details: dict[int, Recorded] = {}
+    held: dict[NaturalKey, RecordedRef] = {}
+    if shows_recorded:
+        recorded, details = _recorded(trial, laboratory, named)
+        held = _held(trial, laboratory, named, rows)
+    reference = Reference(
+        now=now,
+        biomarkers=_biomarkers(trial, laboratory, now.date()),
+        specimens=found.specimens,
+        participants=found.participants,
+        visits=_visits(visits, trial, found),
+        trial_state=state,
+        by_participant_visit={place: tuple(ids) for place, ids in found.by_place.items()},
+        windows=_windows(visits, found, rows),
+        recorded=recorded,
+        held=held,
+    )
+    return Known(reference, version, details)
+
+
+def _all(sql: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def _one(sql: str, parameters: Sequence[Any]) -> Any:
+    return _all(sql, parameters)[0]
+
+
+def _texts(rows: Iterable[RowAsSent], name: str) -> list[str]:
+    """The different texts of a field that could be ids at all; others are no use in a query."""
+    texts = {
+        tidied(text, name) for text in {getattr(row, name) for row in rows} if text and len(text) <= 4 * LONGEST[name]
+    }
+    return sorted(text for text in texts if len(text) <= LONGEST[name] and has_only_kept_characters(text, name))
+
+
+PARTICIPANTS = """
+SELECT p.id, p.code, p.data_use_withdrawn, p.randomized_on FROM trials_participant p
+WHERE p.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))"""
+
+SPECIMENS = """
+SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, v.code, p.id, p.code, p.data_use_withdrawn, p.randomized_on
+FROM measurements_specimen s JOIN trials_participant p ON p.id = s.participant_id JOIN trials_visit v ON v.id = s.visit_id
+WHERE s.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))"""
+
+
+def _load_participants(found: _Found, trial: Trial, sites: Sites, codes: list[str]) -> None:
+    scope = {"trial": trial.pk, "sites": sites, "codes": codes, "most": NEAR_MISSES}
+    if codes:
+        _keep_participants(found, _all(f"{PARTICIPANTS} AND p.code = ANY(%(codes)s)", scope))
+    if any(code not in found.participants for code in codes):
+        _keep_participants(found, _all(f"{PARTICIPANTS} ORDER BY p.id LIMIT %(most)s", scope))
+
+
+def _keep_participants(found: _Found, lines: Iterable[Any]) -> None:
+    for key, code, is_withdrawn, randomized_on in lines:
+        found.participants[code] = ParticipantRef(key, is_withdrawn)
+        found.anchors[code] = randomized_on
+
+
+def _load_specimens(found: _Found, trial: Trial, sites: Sites, ids: list[str]) -> dict[int, str]:
+    """Load the specimens that rows name, and all of the participants that rows name; return these by key."""
+    participants = [participant.pk for participant in found.participants.values()]
+    scope = {"trial": trial.pk, "sites": sites, "ids": ids, "participants": participants, "most": NEAR_MISSES}
+    lines = _all(f"{SPECIMENS} AND (s.identifier = ANY(%(ids)s) OR s.participant_id = ANY(%(participants)s))", scope)
+    _keep_specimens(found, lines)
+    named = {line[0]: line[1] for line in lines}
+    if any(identifier not in found.specimens for identifier in ids):
+        _keep_specimens(found, _all(f"{SPECIMENS} ORDER BY s.id LIMIT %(most)s", scope))
+    return named
+
+
+def _keep_specimens(found: _Found, lines: Iterable[Any]) -> None:
+    for key, identifier, kind, drawn_at, visit, *participant in lines:
+        if identifier in found.specimens:
+            continue
+        code = participant[1]
+        found.specimens[identifier] = SpecimenRef(key, code, visit, kind, drawn_at)
+        found.by_place[code, visit].append(identifier)
+        if code not in found.participants:
+            _keep_participants(found, [participant])
+
+
+def _visits(visits: Sequence[Visit], trial: Trial, found: _Found) -> dict[str, VisitRef]:
+    lines = _all(
+        "SELECT visit_id, participant_id FROM trials_attendance"
+        " WHERE trial_id = %s AND locked_at IS NOT NULL AND participant_id = ANY(%s)",
+        [trial.pk, [participant.pk for participant in found.participants.values()]],
+    )
+    locked: dict[int, set[int]] = defaultdict(set)
+    for visit, participant in lines:
+        locked[visit].add(participant)
+    return {visit.code: VisitRef(visit.pk, frozenset(locked[visit.pk])) for visit in visits}
+
+
+def _windows(
+    visits: Sequence[Visit], found: _Found, rows: Iterable[RowAsSent]
+) -> dict[tuple[str, str], tuple[date, date]]:
+    """Windows of the places that rows can name; those anchored at the end of an intervention are not known yet."""
+    anchored = {visit.code: visit for visit in visits if visit.anchor == Visit.Anchor.RANDOMIZATION}
+    places = {(row.participant or "", row.visit or "") for row in rows} | set(found.by_place)
+    windows = {}
+    for participant, visit in places:
+        anchor = found.anchors.get(participant)
+        if anchor is not None and visit in anchored:
+            first, _, last = anchored[visit].window(anchor)
+            windows[participant, visit] = (first, last)
+    return windows
+
+
+BIOMARKERS = """
+SELECT b.id, b.code, b.name, b.unit, b.aliases, b.molar_mass, b.plausible_low, b.plausible_high, b.may_be_negative,
+       b.specimen_type, a.id, a.code, a.unit, a.lower_limit_of_detection, a.lower_limit_of_quantification,
+       a.upper_limit_of_quantification
+FROM measurements_biomarker b
+LEFT JOIN measurements_assay a ON a.biomarker_id = b.id AND a.laboratory_id = %(laboratory)s
+    AND (a.valid_to IS NULL OR a.valid_to >= %(today)s)
+WHERE b.trial_id = %(trial)s ORDER BY b.position, b.code, a.id"""
+
+
+def _biomarkers(trial: Trial, laboratory: Laboratory, today: date) -> dict[str, BiomarkerRef]:
+    lines = _all(BIOMARKERS, {"trial": trial.pk, "laboratory": laboratory.pk, "today": today})
+    assays: dict[int, dict[str, AssayRef]] = defaultdict(dict)
+    for line in lines:
+        if line[10] is not None:  # a later version of the same code takes its place
+            assays[line[0]][line[11]] = AssayRef(
+                line[10], line[11], line[12], *(_plain(limit) for limit in line[13:16])
+            )
+    return {line[1]: _biomarker(line, assays[line[0]]) for line in lines}
+
+
+def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef]) -> BiomarkerRef:
+    key, code, name, unit, aliases, molar_mass, low, high, may_be_negative, specimen_type = line[:10]
+    return BiomarkerRef(
+        pk=key,
+        code=code,
+        name=name,
+        unit=unit,
+        aliases=tuple(_json(aliases)),
+        molar_mass=_plain(molar_mass),
+        plausible_low=_plain(low),
+        plausible_high=_plain(high),
+        allows_negative=may_be_negative,
+        specimen_kind=specimen_type,
+        assays=assays,
+        usual_assay=next(iter(assays)) if len(assays) == 1 else None,
+    )
+
+
+CURRENT = """
+SELECT r.id, r.specimen_id, b.code, a.code, r.assay_id, r.run, r.replicate, r.revision, r.value, r.value_as_sent,
+       r.unit_as_sent, r.comparator, r.flag, r.status
+FROM measurements_result r JOIN measurements_biomarker b ON b.id = r.biomarker_id
+LEFT JOIN measurements_assay a ON a.id = r.assay_id
+WHERE r.specimen_id = ANY(%(specimens)s) AND r.laboratory_id = %(laboratory)s AND r.trial_id = %(trial)s
+  AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)"""
+
+
+def _recorded(
+    trial: Trial, laboratory: Laboratory, named: dict[int, str]
+) -> tuple[dict[NaturalKey, RecordedRef], dict[int, Recorded]]:
+    if not named:
+        return {}, {}
+    scope = {"specimens": list(named), "laboratory": laboratory.pk, "trial": trial.pk}
+    recorded, details = {}, {}
+    for line in _all(CURRENT, scope):
+        key, specimen, biomarker, assay, assay_key, run, replicate, revision, value, text, unit, mark, flag, status = (
+            line
+        )
+        recorded[named[specimen], biomarker, assay, run or None, replicate] = RecordedRef(
+            key, str(key), _plain(value), text, unit, mark or None, flag or None, status
+        )
+        details[key] = Recorded(assay_key, run, replicate, revision)
+    return recorded, details
+
+
+HELD = """
+SELECT id, row FROM measurements_heldrow
+WHERE trial_id = %(trial)s AND laboratory_id = %(laboratory)s AND row ->> 'specimen' = ANY(%(specimens)s) ORDER BY id"""
+
+
+def _held(
+    trial: Trial, laboratory: Laboratory, named: dict[int, str], rows: Iterable[RowAsSent]
+) -> dict[NaturalKey, RecordedRef]:
+    """Rows that wait, the newest of each natural key; their specimens may be unknown to the trial."""
+    specimens = sorted({*named.values(), *_texts(rows, "specimen"), *_made_ids(rows)})
+    if not specimens:
+        return {}
+    held = {}
+    for key, kept in _all(HELD, {"trial": trial.pk, "laboratory": laboratory.pk, "specimens": specimens}):
+        row = _json(kept)
+        value = None if row["canonical_value"] is None else Decimal(row["canonical_value"])
+        held[row["specimen"], row["biomarker"], row["assay"], row["run"], row["replicate"]] = RecordedRef(
+            key, f"held-{key}", value, row["value"], row["unit"], row["comparator"], row["flag"], row["status"]
+        )
+    return held
+
+
+def _made_ids(rows: Iterable[RowAsSent]) -> set[str]:
+    """The ids that held rows of participant and visit have, whose specimens were not made while the trial was closed."""
+    return {f"{row.participant}-{row.visit}-1" for row in rows if row.participant and row.visit and not row.specimen}
+
+
+def _json(value: Any) -> Any:
+    """A column that psycopg gives as text because Django decodes JSON itself."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _plain(number: Decimal | None) -> Decimal | None:
+    """Without the zeros that the column's scale adds, so that 0.4 compares and reads as 0.4."""
+    return None if number is None else number.normalize(_EXACT)

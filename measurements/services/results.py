@@ -1,0 +1,218 @@
+"""Recording a delivery of results: checked as a whole, stored as a whole, answered exactly once."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, OperationalError, connection
+from django.db import transaction as database_transaction
+from django.utils import timezone
+
+from measurements.models import Submission
+from measurements.selectors.places import sites_open_to
+from measurements.selectors.reference import Known, reference_for
+from measurements.services.idempotency import Key, earlier_answer, keep_answer
+from measurements.services.storing import store_rows
+from measurements.validation import Checked, Options, Payload, check_rows
+from measurements.validation.standing import AFTER_PRELIMINARY
+from trials import audit
+from trials.access import Actor, require
+from trials.errors import InConflict, NotAllowed
+from trials.models import Laboratory, Trial
+from trials.permissions import Permission
+from trials.services.design import BUILT_IN_LABORATORY, mark_data_changed
+
+ATTEMPTS = 6
+# Two deliveries at once: the later one looks again and finds what the earlier one recorded.
+OUTRUN_BY_ANOTHER = frozenset({"23505", "40001", "40P01"})  # unique violation, serialization failure, deadlock
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the sender is told: HTTP status and body; the submission where something was stored now."""
+
+    status: int
+    body: dict[str, Any]
+    submission: Submission | None = None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    trial: Trial
+    laboratory: Laboratory
+    payload: Payload
+    by: Actor
+    channel: str
+    options: Options
+    body_sha256: str
+    key: Key | None
+    now: datetime = field(default_factory=timezone.now)
+
+
+class _Outrun(Exception):  # noqa: N818 - it is no error: another transaction was first
+    """The trial's data state changed while the batch was checked."""
+
+
+def record_results(
+    *,
+    trial: Trial,
+    laboratory: Laboratory,
+    payload: Payload,
+    by: Actor,
+    channel: str,
+    options: Options | None = None,
+    body_sha256: str = "",
+    key: Key | None = None,
+    now: datetime | None = None,
+) -> Answer:
+    """Check a delivery and store what is right; return the answer of lab-api.md (201, 200 or 422).
+
+    One transaction: nothing is ever half-written, and a repeated key gets the first answer. A delivery that meets
+    another one with the same rows is checked again after it. A sandbox credential checks and stores nothing.
+
+    Raises:
+        NotFound, NotAllowed: the caller may not record (or not correct) results of this trial.
+        InConflict: the key is still in work, or other deliveries were faster for too long.
+        RuleBroken: the key was used for another request.
+    """
+    wished = options or Options()
+    if by.credential is not None and by.credential.is_sandbox:
+        wished = Options(wished.on_error, wished.unknown_specimen, dry_run=True)
+    delivery = _Delivery(trial, laboratory, payload, by, channel, wished, body_sha256, key, now or timezone.now())
+    for _ in range(ATTEMPTS):
+        try:
+            with database_transaction.atomic():
+                return _record(delivery)
+        except _Outrun:
+            continue
+        except (IntegrityError, OperationalError) as error:
+            if getattr(error.__cause__, "sqlstate", "") not in OUTRUN_BY_ANOTHER:
+                raise
+    raise InConflict(
+        "too_busy", "Other deliveries of the same rows were faster. Send it again. Nothing was saved.", retry_after=1
+    )
+
+
+def _record(delivery: _Delivery) -> Answer:
+    """One attempt, in one transaction."""
+    require(delivery.by, Permission.RESULT_RECORD, delivery.trial)
+    if delivery.key is not None and not delivery.options.dry_run:
+        earlier = earlier_answer(delivery.key)
+        if earlier is not None:
+            return Answer(earlier.status, earlier.answer, is_replay=True)
+    known = _known(delivery)
+    checked = check_rows(delivery.payload.rows, known.reference, delivery.options)
+    _require_correction(delivery, checked)
+    status = _status(checked)
+    if status == 422 or delivery.options.dry_run:
+        return Answer(422 if status == 422 else 200, _body(delivery, checked, known.data_version, None))
+    return _store(delivery, known, checked, status)
+
+
+def _known(delivery: _Delivery) -> Known:
+    return reference_for(
+        delivery.payload.rows,
+        trial=delivery.trial,
+        laboratory=delivery.laboratory,
+        sites=sites_open_to(delivery.by, Permission.RESULT_RECORD, delivery.trial),
+        now=delivery.now,
+        shows_recorded=not (delivery.by.credential and delivery.by.credential.is_sandbox),
+    )
+
+
+def _require_correction(delivery: _Delivery, checked: Checked) -> None:
+    """A final value after a preliminary one is no correction; everything else that replaces a value is."""
+    if any(row.disposition == "corrected" and row.reason != AFTER_PRELIMINARY for row in checked.accepted):
+        require(delivery.by, Permission.RESULT_CORRECT, delivery.trial)
+
+
+def _status(checked: Checked) -> int:
+    counts = checked.counts
+    if counts.created or counts.corrected or counts.held:
+        return 201
+    return 422 if counts.rejected and not counts.unchanged else 200
+
+
+def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> Answer:
+    with audit.transaction(by=delivery.by) as event:
+        submission = _submission(delivery, checked)
+        stored = store_rows(submission, checked, known.recorded)
+        version = _data_version(delivery.trial, known)
+        if stored.changes_analysis:
+            version = mark_data_changed(delivery.trial)
+        body = _body(delivery, checked, version, submission)
+        if delivery.key is not None:
+            keep_answer(delivery.key, status, body)
+        event.record(
+            "results.recorded",
+            trial=delivery.trial,
+            target=submission,
+            row_count=checked.counts.received,
+            sha256=delivery.body_sha256,
+        )
+    return Answer(status, body, submission)
+
+
+def _submission(delivery: _Delivery, checked: Checked) -> Submission:
+    runs = {row.run for row in checked.accepted}
+    days = {row.performed_on for row in checked.accepted}
+    counts = checked.counts
+    return Submission.objects.create(
+        trial=delivery.trial,
+        laboratory=delivery.laboratory,
+        channel=delivery.channel,
+        body_sha256=delivery.body_sha256,
+        run=(runs.pop() or "") if len(runs) == 1 else "",
+        performed_on=days.pop() if len(days) == 1 else None,
+        received=counts.received,
+        created=counts.created,
+        unchanged=counts.unchanged,
+        corrected=counts.corrected,
+        held=counts.held,
+        rejected=counts.rejected,
+        report=_report(checked),
+    )
+
+
+def _report(checked: Checked) -> dict[str, Any]:
+    return {
+        "errors": [finding.as_json() for finding in checked.errors],
+        "warnings": [finding.as_json() for finding in checked.warnings],
+    }
+
+
+def _data_version(trial: Trial, known: Known) -> int:
+    """Hold the trial's row till commit and return its version: a lock comes before this batch or after it, never amid."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT data_state, data_version FROM trials_trial WHERE id = %s FOR NO KEY UPDATE", [trial.pk])
+        state, version = cursor.fetchone()
+    if state != known.reference.trial_state:
+        raise _Outrun
+    return int(version)
+
+
+def _body(delivery: _Delivery, checked: Checked, version: int, submission: Submission | None) -> dict[str, Any]:
+    counts = checked.counts
+    return {
+        "submission": str(submission.reference) if submission else None,
+        "received": counts.received,
+        "created": counts.created,
+        "unchanged": counts.unchanged,
+        "corrected": counts.corrected,
+        "held": counts.held,
+        "rejected": counts.rejected,
+        "dry_run": delivery.options.dry_run,
+        "data_version": version,
+        **_report(checked),
+    }
+
+
+def laboratory_of(by: Actor, trial: Trial) -> Laboratory:
+    """Return whose results `by` records: a credential's own laboratory, for people the trial's built-in one."""
+    if by.credential is not None:
+        return by.credential.laboratory
+    laboratory = Laboratory.objects.filter(trial=trial, code=BUILT_IN_LABORATORY).first()
+    if laboratory is None:
+        raise NotAllowed("laboratory_missing", "This trial has no laboratory for values entered by people.")
+    return laboratory

@@ -1,0 +1,192 @@
+"""Writing a checked batch: specimens that are missing, results by COPY, held rows, queries.
+
+Everything is written in the order of the natural key, so that overlapping batches wait for one another and never in a
+circle. `event_id` and `recorded_at` come from the database's defaults.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from django.db import connection
+from django.utils import timezone
+
+from measurements.models import HeldRow, Query, Specimen, Submission
+from measurements.selectors.reference import Recorded
+from measurements.validation import AcceptedRow, Checked
+
+COLUMNS = (
+    "trial_id",
+    "submission_id",
+    "laboratory_id",
+    "specimen_id",
+    "biomarker_id",
+    "assay_id",
+    "run",
+    "performed_on",
+    "replicate",
+    "revision",
+    "supersedes_id",
+    "row_number",
+    "value_as_sent",
+    "unit_as_sent",
+    "comparator",
+    "flag",
+    "status",
+    "reason",
+    "value",
+    "unit",
+    "limit_of_quantification",
+    "collected_at",
+)
+COPY = f"COPY measurements_result ({', '.join(COLUMNS)}) FROM STDIN"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was written, as far as the caller decides by it."""
+
+    results: int
+    changes_analysis: bool
+
+
+def store_rows(submission: Submission, checked: Checked, recorded: Mapping[int, Recorded]) -> Stored:
+    """Write the accepted rows of a batch; `recorded` are the results that corrections replace."""
+    rows = sorted(checked.accepted, key=_natural_order)
+    specimens = _make_specimens(submission, checked, rows)
+    results = [row for row in rows if row.disposition in {"created", "corrected"}]
+    _copy_results(submission, results, specimens, recorded)
+    _hold(submission, [row for row in rows if row.disposition == "held"])
+    _close_queries([row for row in results if row.disposition == "corrected"])
+    _open_queries(submission, checked, results)
+    return Stored(len(results), any(_is_analysable(row) for row in results))
+
+
+def _natural_order(row: AcceptedRow) -> tuple[str, str, str, str, int]:
+    return row.specimen, row.biomarker, row.assay or "", row.run or "", row.replicate
+
+
+def _is_analysable(row: AcceptedRow) -> bool:
+    """Whether estimates can change: preliminary values stay out of them, and so does what was not done."""
+    return row.status in {"final", "corrected"} or row.disposition == "corrected"
+
+
+def _make_specimens(submission: Submission, checked: Checked, rows: Sequence[AcceptedRow]) -> dict[str, int]:
+    """Make the specimens that rows of participant and visit need; drawn when the first of their values was collected."""
+    waiting = {row.specimen for row in rows if row.disposition in {"created", "corrected"}}
+    missing = sorted((new for new in checked.new_specimens if new.id in waiting), key=lambda new: new.id)
+    if not missing:
+        return {}
+    drawn = _first_collected(rows)
+    made = Specimen.objects.bulk_create(
+        Specimen(
+            trial_id=submission.trial_id,
+            participant_id=new.participant_pk,
+            visit_id=new.visit_pk,
+            identifier=new.id,
+            specimen_type=new.kind or "",
+            drawn_at=drawn.get(new.id),
+        )
+        for new in missing
+    )
+    return {specimen.identifier: specimen.pk for specimen in made}
+
+
+def _first_collected(rows: Iterable[AcceptedRow]) -> dict[str, datetime]:
+    first: dict[str, datetime] = {}
+    for row in rows:
+        if row.collected_at is not None:
+            first[row.specimen] = min(row.collected_at, first.get(row.specimen, row.collected_at))
+    return first
+
+
+def _copy_results(
+    submission: Submission,
+    rows: Sequence[AcceptedRow],
+    specimens: Mapping[str, int],
+    recorded: Mapping[int, Recorded],
+) -> None:
+    if not rows:
+        return
+    fixed = (submission.trial_id, submission.pk, submission.laboratory_id)
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(COPY) as copy:
+        for row in rows:
+            old = recorded[row.supersedes] if row.disposition == "corrected" else None  # type: ignore[index]  # ours are int
+            copy.write_row((*fixed, row.specimen_pk or specimens[row.specimen], row.biomarker_pk, *_line(row, old)))
+
+
+def _line(row: AcceptedRow, old: Recorded | None) -> tuple[object, ...]:
+    """The columns after the biomarker; a correction keeps the natural key of what it replaces."""
+    return (
+        old.assay if old else row.assay_pk,
+        old.run if old else row.run or "",
+        row.performed_on,
+        old.replicate if old else row.replicate,
+        old.revision + 1 if old else 0,
+        row.supersedes if old else None,
+        row.row,
+        row.value,
+        row.unit,
+        row.comparator or "",
+        row.flag or "",
+        row.status,
+        row.reason or "",
+        row.canonical_value,
+        row.canonical_unit,
+        row.limit,
+        row.collected_at,
+    )
+
+
+def _hold(submission: Submission, rows: Sequence[AcceptedRow]) -> None:
+    held = [
+        HeldRow(
+            trial_id=submission.trial_id,
+            submission=submission,
+            laboratory_id=submission.laboratory_id,
+            row_number=row.row,
+            code="specimen_held" if row.participant_pk is None else "trial_locked",
+            natural_key=_held_key(row),
+            row=msgspec.to_builtins(row),
+        )
+        for row in rows
+    ]
+    HeldRow.objects.bulk_create(sorted(held, key=lambda row: row.natural_key), batch_size=2000)
+
+
+def _held_key(row: AcceptedRow) -> str:
+    """One row waits for each natural key; a correction of a waiting one waits beside it."""
+    key = [*_natural_order(row), row.supersedes]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+
+def _close_queries(rows: Sequence[AcceptedRow]) -> None:
+    """A corrected value answers the question about the old one."""
+    if rows:
+        superseded = [row.supersedes for row in rows]
+        Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED).update(
+            state=Query.State.CLOSED, answer="The value was corrected.", closed_at=timezone.now()
+        )
+
+
+def _open_queries(submission: Submission, checked: Checked, rows: Sequence[AcceptedRow]) -> None:
+    asked = {row.row: row for row in rows if row.implausible}
+    if not asked:
+        return
+    questions = {finding.row: finding.message for finding in checked.warnings if finding.code == "value_implausible"}
+    keys = dict(submission.results.filter(row_number__in=list(asked)).values_list("row_number", "id"))
+    Query.objects.bulk_create(
+        Query(
+            trial_id=submission.trial_id,
+            participant_id=row.participant_pk,
+            visit_id=row.visit_pk,
+            biomarker_id=row.biomarker_pk,
+            result_id=keys[number],
+            code="value_implausible",
+            question=questions[number],
+        )
+        for number, row in asked.items()
+    )
