@@ -39,7 +39,7 @@ class Results(APIView):
         examples=schema.EXAMPLES,
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Check a delivery and store it: 201 when something was saved, 200 when all was known, 422 when rows are wrong."""
+        """Check a delivery and store it: 201 something was saved, 200 all was known, 422 rows are wrong."""
         by = actor_of(request)
         trial = visible_trial(slug, by)
         channel, options, body = (

@@ -121,7 +121,7 @@ def awaited(trial: Trial, specimens: Iterable[Specimen]) -> dict[int, list[str]]
 
 
 def submissions_visible_to(by: Actor, trial: Trial) -> QuerySet[Submission]:
-    """Return deliveries: a laboratory's own, for people all of the trial (of a site-bound role none but its own rows)."""
+    """Return deliveries: a laboratory's own; for people those of the trial, or those with rows of their sites only."""
     require(by, Permission.RESULT_VIEW, trial)
     found = Submission.objects.filter(trial=trial).select_related("laboratory")
     if is_sandbox(by):

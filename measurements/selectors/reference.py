@@ -125,7 +125,9 @@ WHERE p.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY
 
 SPECIMENS = """
 SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, v.code, p.id, p.code, p.data_use_withdrawn, p.randomized_on
-FROM measurements_specimen s JOIN trials_participant p ON p.id = s.participant_id JOIN trials_visit v ON v.id = s.visit_id
+FROM measurements_specimen s
+JOIN trials_participant p ON p.id = s.participant_id
+JOIN trials_visit v ON v.id = s.visit_id
 WHERE s.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))"""
 
 
@@ -282,7 +284,7 @@ def _held(
 
 
 def _made_ids(rows: Iterable[RowAsSent]) -> set[str]:
-    """The ids that held rows of participant and visit have, whose specimens were not made while the trial was closed."""
+    """The ids of specimens that rows of participant and visit would have made, had the trial not been closed."""
     return {f"{row.participant}-{row.visit}-1" for row in rows if row.participant and row.visit and not row.specimen}
 
 

@@ -183,7 +183,7 @@ def _report(checked: Checked) -> dict[str, Any]:
 
 
 def _data_version(trial: Trial, known: Known) -> int:
-    """Hold the trial's row till commit and return its version: a lock comes before this batch or after it, never amid."""
+    """Hold the trial's row till commit and return its version: a lock comes before this batch or after it."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT data_state, data_version FROM trials_trial WHERE id = %s FOR NO KEY UPDATE", [trial.pk])
         state, version = cursor.fetchone()

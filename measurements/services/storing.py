@@ -75,7 +75,7 @@ def _is_analysable(row: AcceptedRow) -> bool:
 
 
 def _make_specimens(submission: Submission, checked: Checked, rows: Sequence[AcceptedRow]) -> dict[str, int]:
-    """Make the specimens that rows of participant and visit need; drawn when the first of their values was collected."""
+    """Make the specimens that rows of participant and visit need; drawn when their first value was collected."""
     waiting = {row.specimen for row in rows if row.disposition in {"created", "corrected"}}
     missing = sorted((new for new in checked.new_specimens if new.id in waiting), key=lambda new: new.id)
     if not missing:

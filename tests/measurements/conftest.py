@@ -113,3 +113,9 @@ def bench(db: None) -> Bench:
 def stored() -> Callable[[], int]:
     """Count what is stored."""
     return Result.objects.count
+
+
+@pytest.fixture
+def day() -> Callable[[str], date]:
+    """Read a date."""
+    return date.fromisoformat

@@ -1,7 +1,5 @@
 """Posting results, as lab-api says it."""
 
-import pytest
-
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
 IL10 = {"participant": "T-002", "visit": "six_months", "biomarker": "IL10", "value": "<0.4", "unit": "pg/mL"}
 
