@@ -4,7 +4,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from studyplatform import health
+
 urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("version", health.version, name="version"),
     path("", include("analytics.urls")),
     path("", include("trials.urls")),
     path("", include("measurements.urls")),
@@ -13,7 +18,9 @@ urlpatterns = [
     path("api/v1/", include("measurements.api.urls")),
     path("api/v1/", include("analytics.api.urls")),
     path("api/v1/schema/", login_not_required(SpectacularAPIView.as_view()), name="api-schema"),
-    path("api/v1/docs/", login_not_required(SpectacularSwaggerSplitView.as_view(url_name="api-schema")), name="api-docs"),
+    path(
+        "api/v1/docs/", login_not_required(SpectacularSwaggerSplitView.as_view(url_name="api-schema")), name="api-docs"
+    ),
 ]
 
 handler404 = "studyplatform.errors.page_not_found"

@@ -9,6 +9,9 @@ from measurements.models import Biomarker
 from trials.models import AuditEvent, Trial, Visit
 from trials.models.audit import CurrentEvent
 
+POOLED = ""
+"""In place of an arm: all arms together, which is what a blinded person may see."""
+
 
 class AnalysisPlan(models.Model):
     """The estimands of a trial in one version. Append-only; the newest version counts."""
@@ -111,7 +114,7 @@ class EffectEstimate(models.Model):
 
 
 class ArmDescription(models.Model):
-    """Descriptive statistics of one biomarker at one visit in one arm. Append-only."""
+    """Descriptive statistics of one biomarker at one visit in one arm, or in all (`POOLED`). Append-only."""
 
     run = models.ForeignKey(EstimateRun, on_delete=models.PROTECT, related_name="descriptions")
     biomarker = models.ForeignKey(Biomarker, on_delete=models.PROTECT, related_name="+")
@@ -122,7 +125,9 @@ class ArmDescription(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["run", "biomarker", "visit", "arm"], name="an_arm_is_described_once_per_run")
+            models.UniqueConstraint(
+                fields=["run", "biomarker", "visit", "arm"], name="an_arm_is_described_once_per_run"
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,0 +1,94 @@
+"""What is due: stale estimates and queued exports, asked of PostgreSQL in one query."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+
+from analytics.models import EstimateRun, Export
+from analytics.selectors.runs import METHOD_VERSION
+
+ESTIMATES, EXPORT = "estimates", "export"
+
+# A computation that failed fails again with the same data; it is tried anew when they change, or after this time.
+RETRY_FAILED_AFTER = "10 minutes"
+# An export whose worker died is built again.
+RETRY_EXPORT_AFTER = "10 minutes"
+
+# Every EXISTS reads one entry of an index. Trials without data have version 0 and are never due.
+DUE = """
+SELECT %(estimates)s, trial.id, trial.data_version, coalesce((
+    SELECT max(run.data_version) FROM analytics_estimaterun run
+    WHERE run.trial_id = trial.id AND run.method_version = %(method)s), 0)
+FROM trials_trial trial
+WHERE trial.data_version > 0 AND NOT EXISTS (
+    SELECT FROM analytics_estimaterun run
+    WHERE run.trial_id = trial.id AND run.data_version >= trial.data_version AND run.method_version = %(method)s
+      AND run.plan_id = (
+          SELECT id FROM analytics_analysisplan plan WHERE plan.trial_id = trial.id ORDER BY version DESC LIMIT 1)
+      AND (run.state = %(finished)s OR run.computed_at > now() - %(retry_failed)s::interval)
+)
+UNION ALL
+SELECT %(export)s, export.id, 0, -1
+FROM analytics_export export
+WHERE export.state = %(queued)s
+   OR (export.state = %(running)s AND export.started_at < now() - %(retry_export)s::interval)
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing that is due: the estimates of a trial at a data version, or an export.
+
+    `done` is the version of the newest run, finished or failed.
+    """
+
+    kind: str
+    id: int
+    version: int
+    done: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Return what at most one computation at a time is under way for."""
+        return self.kind, self.id
+
+
+def due_work() -> list[Work]:
+    """Return everything that is due now."""
+    parameters = {
+        "estimates": ESTIMATES,
+        "export": EXPORT,
+        "method": METHOD_VERSION,
+        "finished": EstimateRun.State.FINISHED,
+        "queued": Export.State.QUEUED,
+        "running": Export.State.RUNNING,
+        "retry_failed": RETRY_FAILED_AFTER,
+        "retry_export": RETRY_EXPORT_AFTER,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(DUE, parameters)
+        return [Work(*row) for row in cursor.fetchall()]
+
+
+# The first event after the newest run is the earliest that can have made it stale.
+WAITING = """
+SELECT coalesce(max(extract(epoch FROM statement_timestamp() - coalesce(
+    (SELECT event.occurred_at FROM trials_auditevent event
+     WHERE event.trial_id = trial.id AND event.id > run.event_id ORDER BY event.id LIMIT 1),
+    run.computed_at, trial.created_at))), 0)::float8
+FROM trials_trial trial
+LEFT JOIN LATERAL (
+    SELECT event_id, computed_at FROM analytics_estimaterun run
+    WHERE run.trial_id = trial.id AND run.state = %(finished)s ORDER BY data_version DESC LIMIT 1
+) run ON true
+WHERE trial.id = ANY(%(trials)s)
+"""
+
+
+def oldest_stale_seconds() -> float:
+    """Return for how many seconds, at most, the trial that waits longest has waited for its estimates; 0 if none."""
+    stale = [work.id for work in due_work() if work.kind == ESTIMATES]
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, {"finished": EstimateRun.State.FINISHED, "trials": stale})
+        return float(cursor.fetchone()[0])

@@ -1,0 +1,61 @@
+"""Descriptive statistics per biomarker, visit and arm, and of all arms together. No database; workers only."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from analytics.models.estimate import POOLED
+from analytics.services.outcomes import Measure, Outcomes
+from analytics.statistics.descriptives import describe_change, describe_visit
+from analytics.statistics.outcome import OutcomeData, Pairs, paired_values
+
+
+@dataclass(frozen=True)
+class Description:
+    """The numbers of one biomarker at one visit in one arm, or in all of them together (arm `POOLED`)."""
+
+    biomarker: str
+    visit: str
+    arm: str
+    numbers: dict[str, Any]
+
+
+def describe_trial(outcomes: Outcomes) -> Iterator[Description]:
+    """Describe every biomarker at every visit: per arm, and for the blinded pooled over the arms."""
+    for measure in outcomes.design.measures:
+        yield from _describe(outcomes, measure, outcomes.design.baseline, None)
+        for visit in outcomes.design.follow_ups:
+            yield from _describe(outcomes, measure, visit, outcomes.outcome(measure, visit))
+
+
+def _describe(outcomes: Outcomes, measure: Measure, visit: str, pair: OutcomeData | None) -> Iterator[Description]:
+    data = pair or outcomes.outcome(measure, visit)
+    changes = {each.arm: asdict(each) for each in describe_change(pair)} if pair else {}
+    for each in describe_visit(data.follow_up, data.follow_up_censored, data.arm, data.arms):
+        numbers = {name: value for name, value in asdict(each).items() if name != "arm"}
+        if each.arm in changes:
+            numbers["change"] = {name: value for name, value in changes[each.arm].items() if name != "arm"}
+        yield Description(measure.code, visit, each.arm, numbers)
+    yield Description(measure.code, visit, POOLED, _pooled(data, paired_values(pair) if pair else None))
+
+
+def _pooled(data: OutcomeData, pairs: Pairs | None) -> dict[str, Any]:
+    """Numbers in which no arm shows: how many there are, and how well the baseline predicts the follow-up."""
+    numbers: dict[str, Any] = {
+        "randomized": len(data.arm),
+        "available": int(np.count_nonzero(np.isfinite(data.follow_up))),
+        "below_limit": int(np.count_nonzero(data.follow_up_censored)),
+    }
+    if pairs is not None:
+        numbers["pairs"] = len(pairs.follow_up)
+        numbers["correlation"] = _correlation(pairs)
+    return numbers
+
+
+def _correlation(pairs: Pairs) -> float | None:
+    """Correlation of baseline and follow-up on the analysis scale; None where one of them does not vary."""
+    if len(pairs.baseline) < 3 or np.ptp(pairs.baseline) == 0 or np.ptp(pairs.follow_up) == 0:
+        return None
+    return float(np.corrcoef(pairs.baseline, pairs.follow_up)[0, 1])

@@ -1,0 +1,56 @@
+"""The analysis plan of a trial: what is estimated, by which methods, adjusted over which families."""
+
+import hashlib
+import json
+from typing import Any
+
+from analytics.models import AnalysisPlan
+from trials import audit
+from trials.access import Actor, require
+from trials.models import Trial
+from trials.permissions import Permission
+
+DEFAULT_SPECIFICATION: dict[str, Any] = {
+    "population": "as_randomized",
+    "missing": "complete_case",
+    "visits": "every visit after baseline",
+    "covariates": ["baseline value", "stratification factors"],
+    "methods": ["ancova_model", "ancova_hc3", "tobit", "ppc"],
+    "primary_method": "ancova_hc3",
+    # Pairs of biomarker and visit; everything else is secondary.
+    "primary": [],
+    "families": {
+        "benjamini_hochberg": ["visit", "population", "method", "measure"],
+        "holm": ["population", "measure"],
+    },
+}
+
+
+def canonical_json(specification: dict[str, Any]) -> str:
+    """Return the one spelling of a specification that its SHA-256 is taken over."""
+    return json.dumps(specification, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def newest_plan(trial: Trial) -> AnalysisPlan | None:
+    """Return the plan that counts."""
+    return AnalysisPlan.objects.filter(trial=trial).order_by("-version").first()
+
+
+def ensure_plan(trial: Trial, by: Actor) -> AnalysisPlan:
+    """Return the trial's newest plan; where there is none, record the default plan first."""
+    return newest_plan(trial) or record_plan(trial=trial, specification=DEFAULT_SPECIFICATION, by=by)
+
+
+def record_plan(*, trial: Trial, specification: dict[str, Any], by: Actor) -> AnalysisPlan:
+    """Record the next version of the trial's plan; estimates under the old one count as stale from then on."""
+    with audit.transaction(by=by) as event:
+        require(by, Permission.TRIAL_DESIGN, trial)
+        newest = newest_plan(trial)
+        plan = AnalysisPlan.objects.create(
+            trial=trial,
+            version=newest.version + 1 if newest else 1,
+            specification=specification,
+            sha256=hashlib.sha256(canonical_json(specification).encode()).hexdigest(),
+        )
+        event.record("plan.recorded", trial=trial, target=plan, detail={"version": plan.version}, sha256=plan.sha256)
+    return plan

@@ -1,0 +1,37 @@
+"""What workers do. Each task calls one service; the services keep a repetition harmless.
+
+The services are imported when a task runs: pandas and scipy take seconds to load, and this module is also imported
+where tasks are only handed out.
+"""
+
+from celery import shared_task
+
+from trials.access import Actor
+
+WORKER = Actor(process="worker")
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def refresh_estimates(trial_id: int) -> None:
+    """Recompute the estimates of a trial unless they are up to date."""
+    from analytics.services.recompute import recompute_estimates
+    from trials.models import Trial
+
+    recompute_estimates(trial=Trial.objects.get(pk=trial_id), by=WORKER)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def build_export(export_id: int) -> None:
+    """Build a queued export unless somebody else builds it."""
+    from analytics.models import Export
+    from analytics.services.exports import run_export
+
+    run_export(export=Export.objects.get(pk=export_id), by=WORKER)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def note_alive() -> None:
+    """Say that a worker takes what the broker carries."""
+    from analytics.services import heartbeats
+
+    heartbeats.note_heartbeat(heartbeats.WORKER)
