@@ -12,13 +12,13 @@ READY_SECONDS = 40
 
 
 @contextmanager
-def running_platform(database_url: str, data_dir: Path, *, first_port: int, broker: int) -> Iterator[str]:
-    """Start the platform's processes and give their address; `broker` is the queue that no other test shares."""
+def running_platform(database_url: str, data_dir: Path, *, first_port: int, queue: str) -> Iterator[str]:
+    """Start the platform's processes and give their address; `queue` is the one that no other test shares."""
     port = free_port(first_port)
     base_url = f"http://127.0.0.1:{port}"
     environment = os.environ | {
         "DATABASE_URL": database_url,
-        "REDIS_URL": f"{os.environ['REDIS_URL']}?virtual_host={broker}",
+        "STUDYPLATFORM_QUEUE": queue,
         "STUDYPLATFORM_DATA_DIR": str(data_dir),
         "STUDYPLATFORM_BASE_URL": base_url,
         "PORT": str(port),
