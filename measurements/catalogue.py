@@ -2,7 +2,7 @@
 
 Pure: no database. Molar masses are given only where the molecule has one (proteins carry sugars, so that a mass in
 pg/mL has no exact amount in pmol/L). Plausible ranges are wide enough for healthy and mildly ill adults; a value
-outside is stored and queried, never refused. LOINC codes: `loinc_verified` says whether a code was confirmed.
+outside is stored and queried, never refused. each LOINC code says whether it was confirmed.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,14 @@ DIRECTIONS = {
 }
 """What more of it means, by outcome class (domain.md); `other_immune` is declared with the biomarker."""
 
-_CONFIRMED = "LOINC table, code and name compared"
+
+@dataclass(frozen=True)
+class Loinc:
+    """A LOINC code, where it was found, and whether code and name were confirmed."""
+
+    code: str
+    source: str = "LOINC table, code and name compared"
+    is_verified: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,9 +49,7 @@ class Definition:
     direction: str = ""
     molar_mass: str | None = None
     may_be_negative: bool = False
-    loinc: str = ""
-    loinc_source: str = ""
-    loinc_verified: bool = False
+    loinc: Loinc | None = None
 
     @property
     def effective_direction(self) -> str:
@@ -54,10 +59,6 @@ class Definition:
     def range_in_numbers(self) -> tuple[Decimal | None, Decimal | None]:
         """Return the plausible range, or two Nones."""
         return (Decimal(self.plausible[0]), Decimal(self.plausible[1])) if self.plausible else (None, None)
-
-
-def _confirmed(code: str) -> dict[str, str | bool]:
-    return {"loinc": code, "loinc_source": _CONFIRMED, "loinc_verified": True}
 
 
 def _questionnaire(code: str, name: str, outcome_class: str, low: int, high: int, *aliases: str) -> Definition:
@@ -75,7 +76,7 @@ def _questionnaire(code: str, name: str, outcome_class: str, low: int, high: int
 
 
 _TABLE = (
-    Definition("IL6", "Interleukin-6", "proinflammatory", "pg/mL", ("0.05", "100"), ("IL-6",), **_confirmed("26881-3")),
+    Definition("IL6", "Interleukin-6", "proinflammatory", "pg/mL", ("0.05", "100"), ("IL-6",), loinc=Loinc("26881-3")),
     Definition(
         "CRP",
         "C-reactive protein (hs)",
@@ -83,7 +84,7 @@ _TABLE = (
         "mg/L",
         ("0.05", "20"),
         ("hsCRP", "hs-CRP", "C-reactive protein"),
-        **_confirmed("30522-7"),
+        loinc=Loinc("30522-7"),
     ),
     Definition(
         "TNF",
@@ -92,8 +93,7 @@ _TABLE = (
         "pg/mL",
         ("0.1", "80"),
         ("TNFa", "TNF alpha", "Tumour necrosis factor", "Tumor necrosis factor"),
-        loinc="3074-2",
-        loinc_source="Circulates beside 3236-2 and 3167-4",
+        loinc=Loinc("3074-2", "Circulates beside 3236-2 and 3167-4", is_verified=False),
     ),
     Definition(
         "IL1B",
@@ -102,10 +102,10 @@ _TABLE = (
         "pg/mL",
         ("0.01", "50"),
         ("IL-1b", "IL1beta"),
-        **_confirmed("13629-1"),
+        loinc=Loinc("13629-1"),
     ),
     Definition(
-        "IL10", "Interleukin-10", "antiinflammatory", "pg/mL", ("0.05", "60"), ("IL-10",), **_confirmed("26848-2")
+        "IL10", "Interleukin-10", "antiinflammatory", "pg/mL", ("0.05", "60"), ("IL-10",), loinc=Loinc("26848-2")
     ),
     Definition("IL4", "Interleukin-4", "antiinflammatory", "pg/mL", ("0.01", "60"), ("IL-4",)),
     Definition(
@@ -127,7 +127,7 @@ _TABLE = (
         ("50", "2500"),
         ("CD4+", "CD4 count"),
         "blood",
-        **_confirmed("24467-3"),
+        loinc=Loinc("24467-3"),
     ),
     Definition("LYMPH", "Lymphocytes", "immune_cell_count", "10*9/L", ("0.2", "8"), ("Lymphocyte count",), "blood"),
     Definition(
@@ -141,7 +141,7 @@ _TABLE = (
         ("1", "10000000"),
         ("HIV RNA", "HIV viral load"),
         "plasma",
-        **_confirmed("20447-9"),
+        loinc=Loinc("20447-9"),
     ),
     Definition(
         "EBVVCA",
@@ -150,8 +150,7 @@ _TABLE = (
         "{titer}",
         ("1", "20480"),
         ("EBV VCA", "EBV VCA IgG"),
-        loinc="5157-3",
-        loinc_source="One source",
+        loinc=Loinc("5157-3", "One source", is_verified=False),
     ),
     Definition(
         "NEOPT", "Neopterin", "other_immune", "nmol/L", ("1", "60"), (), direction="harmful", molar_mass="253.2150"
@@ -178,9 +177,7 @@ _TABLE = (
         analysis_scale="identity",
         molar_mass="362.4600",
         may_be_negative=True,
-        loinc="54235-7",
-        loinc_source=f"{_CONFIRMED}: the panel of salivary cortisol that the response is computed from",
-        loinc_verified=True,
+        loinc=Loinc("54235-7", "LOINC panel of salivary cortisol, which the response is computed from"),
     ),
     Definition("OXT", "Oxytocin", "oxytocin", "pg/mL", ("0.1", "500"), (), "plasma", molar_mass="1007.1900"),
     _questionnaire("PSS10", "Perceived stress (PSS-10)", "stress", 0, 40, "PSS-10", "PSS"),

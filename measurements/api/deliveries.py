@@ -34,17 +34,18 @@ def refuse(status: int, code: str, sentence: str, *, field: str = "") -> NoRetur
 
 def channel_of(request: HttpRequest) -> str:
     """Return the channel that the content type names; 415 where it is not one that is read here."""
-    if request.content_type not in TYPES:
-        named = f"“{request.content_type[:100]}”" if request.content_type else "No content type"
+    content_type = request.content_type or ""
+    if content_type not in TYPES:
+        named = f"“{content_type[:100]}”" if content_type else "No content type"
         refuse(
             415,
             "content_type_unknown",
             f"{named} is not read here. Send application/json or text/csv. Nothing was saved.",
         )
-    charset = request.content_params.get("charset", "utf-8").lower()
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         refuse(415, "charset_unknown", "Only UTF-8 is read here. Save the body as UTF-8. Nothing was saved.")
-    return TYPES[request.content_type][0]
+    return TYPES[content_type][0]
 
 
 def body_of(request: HttpRequest) -> bytes:
@@ -60,7 +61,7 @@ def body_of(request: HttpRequest) -> bytes:
 
 def payload_of(request: HttpRequest, body: bytes) -> Payload:
     """Return the rows of a body. Raises RuleBroken where it cannot be read as rows at all."""
-    decode = TYPES[request.content_type][1]
+    decode = TYPES[request.content_type or ""][1]
     try:
         return decode(body)
     except PayloadRefused as refused:

@@ -71,7 +71,8 @@ def results_visible_to(
         found = found.filter(specimen__visit_id=visit)
     if since is not None:
         found = found.filter(recorded_at__gte=since)
-    return found.values(*RESULT_COLUMNS, **NAMED)
+    listed: QuerySet[Result, dict[str, Any]] = found.values(*RESULT_COLUMNS, **NAMED)
+    return listed
 
 
 def biomarkers_of(by: Actor, trial: Trial) -> QuerySet[Biomarker]:

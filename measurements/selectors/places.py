@@ -1,6 +1,6 @@
 """Where in a trial somebody may see or record values."""
 
-from trials.access import Actor, has_permission
+from trials.access import Actor, sites_where
 from trials.models import Trial
 from trials.permissions import Permission
 
@@ -12,6 +12,5 @@ def sites_open_to(by: Actor, permission: Permission, trial: Trial) -> Sites:
     """Return the sites at which `by` may do this; None where it is all of them (laboratories have no sites)."""
     if by.user is None:
         return None
-    sites = list(trial.sites.all())
-    allowed = [site.pk for site in sites if has_permission(by, permission, trial, site=site)]
-    return None if len(allowed) == len(sites) else allowed
+    allowed = sites_where(by, permission, trial)
+    return None if len(allowed) == trial.sites.count() else sorted(allowed)

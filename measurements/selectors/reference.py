@@ -104,7 +104,8 @@ def reference_for(
 def _all(sql: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        lines: list[Any] = cursor.fetchall()
+        return lines
 
 
 def _one(sql: str, parameters: Sequence[Any]) -> Any:

@@ -1,8 +1,9 @@
 """How complete each visit is, computed from what was recorded and never set by hand."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -69,7 +70,7 @@ def status_grid(trial: Trial, participants: Iterable[Participant | int], *, toda
     and not there is overdue, unless the participant left or the trial is over: then it is incomplete for good.
     """
     keys = [each.pk if isinstance(each, Participant) else each for each in participants]
-    scope: Mapping[str, object] = {
+    scope: dict[str, Any] = {
         "trial": trial.pk,
         "participants": keys,
         "today": today or timezone.localdate(),

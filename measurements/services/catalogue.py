@@ -128,9 +128,9 @@ def _biomarker(trial: Trial, definition: Definition, position: int) -> Biomarker
         may_be_negative=definition.may_be_negative,
         aliases=list(definition.aliases),
         specimen_type=definition.specimen_type,
-        loinc=definition.loinc,
-        loinc_source=definition.loinc_source,
-        loinc_verified=definition.loinc_verified,
+        loinc=definition.loinc.code if definition.loinc else "",
+        loinc_source=definition.loinc.source if definition.loinc else "",
+        loinc_verified=bool(definition.loinc and definition.loinc.is_verified),
     )
 
 

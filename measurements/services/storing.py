@@ -166,7 +166,7 @@ def _held_key(row: AcceptedRow) -> str:
 def _close_queries(rows: Sequence[AcceptedRow]) -> None:
     """A corrected value answers the question about the old one."""
     if rows:
-        superseded = [row.supersedes for row in rows]
+        superseded = [row.supersedes for row in rows if row.supersedes is not None]
         Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED).update(
             state=Query.State.CLOSED, answer="The value was corrected.", closed_at=timezone.now()
         )
@@ -189,4 +189,5 @@ def _open_queries(submission: Submission, checked: Checked, rows: Sequence[Accep
             question=questions[number],
         )
         for number, row in asked.items()
+        if row.participant_pk is not None and row.visit_pk is not None
     )

@@ -105,6 +105,12 @@ _TABLE = (
         "Send the measured number, or status not_done with a reason.",
     ),
     RowCode(
+        "value_out_of_reach",
+        "error",
+        '"{value}" lies outside 10^-18 to 10^21 {unit}, which is what can be kept exactly.',
+        "Check the exponent and the unit.",
+    ),
+    RowCode(
         "value_excel_date",
         "error",
         '"{value}" looks like a date that a spreadsheet made from a number.',

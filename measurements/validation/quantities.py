@@ -18,17 +18,22 @@ class Quantity(Struct, frozen=True):
     remarks: tuple[Note, ...] = ()
 
 
+SMALLEST, LARGEST = -18, 21
+"""Powers of ten that the column of the canonical value, 22 digits before the point and 18 after it, keeps."""
+
 NOT_DONE = Quantity(None, ParsedValue(None))
 
 
 def quantity_of(text: str, parsed: ParsedValue, measurand: Measurand) -> Quantity:
-    """The quantity that `text`, read as `parsed`, is. Raises `NotedError` (`value_negative`)."""
+    """The quantity that `text`, read as `parsed`, is. Raises `NotedError` (`value_negative`, `value_out_of_reach`)."""
     if parsed.number is None:
         return _flagged(text, parsed, measurand)
     biomarker = measurand.biomarker
     if parsed.number < 0 and not biomarker.allows_negative:
         raise NotedError(Note("value_negative", "value", text, details={"biomarker": biomarker.code}))
     number = measurand.canonical(parsed.number)
+    if number and not SMALLEST <= number.adjusted() <= LARGEST:
+        raise NotedError(Note("value_out_of_reach", "value", text, details={"unit": biomarker.unit}))
     if parsed.comparator is not None:
         return Quantity(number, parsed, remarks=_other_limit(text, number, parsed, measurand))
     remarks = () if parsed.flag is None else (_extrapolated(text),)

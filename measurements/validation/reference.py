@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
-from uuid import UUID
 
 from msgspec import Struct
 
 from measurements.validation.values import Comparator, Flag
 
-Key = int | UUID
+Key = int
 """A primary key; the check only carries it."""
 
 NaturalKey = tuple[str, str, str | None, str | None, int]
