@@ -10,6 +10,7 @@ from measurements.services.catalogue import add_biomarkers
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
 from trials.models import Participant, Site, Trial
+from trials.services.attendance import record_attendance
 from trials.services.design import ArmDesign, FactorDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
 from trials.services.lifecycle import change_status, register_trial
@@ -106,6 +107,21 @@ def _randomized(person: ScreenedPerson, participant: Participant) -> Enrolled:
         kind = "intervention_not_started" if person.enrolment in NOT_STARTED else "intervention_started"
         record_event(participant=participant, kind=kind, by=PLATFORM, on=person.randomized_on)
     return Enrolled(person, participant, allocation.arm.kind)
+
+
+def attend(trial: Trial, enrolled: list[Enrolled]) -> None:
+    """Record which visits were attended, and why others were missed."""
+    baseline, six_months = (trial.visits.get(code=code) for code in ("baseline", "six_months"))
+    for person, participant, _ in enrolled:
+        record_attendance(participant=participant, visit=baseline, by=PLATFORM, attended_on=person.baseline_on)
+        if person.six_months_on or person.six_months_missed:
+            record_attendance(
+                participant=participant,
+                visit=six_months,
+                by=PLATFORM,
+                attended_on=person.six_months_on,
+                missed_reason=person.six_months_missed,
+            )
 
 
 def results(enrolled: list[Enrolled], visit: str, today: date) -> Iterator[Row]:

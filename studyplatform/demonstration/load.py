@@ -60,7 +60,7 @@ def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
 def _recruit(trial: Trial, poster: Poster, today: date) -> int:
     """Enrol CALM-Sleep's people and post what was measured; return the number of results."""
     enrolled = calm_sleep.enrol(trial, today)
-    calm_sleep.attend(enrolled)
+    calm_sleep.attend(trial, enrolled)
     deliveries: tuple[tuple[str, Iterable[Row]], ...] = (
         ("plate-1", calm_sleep.results(enrolled, "baseline", today)),
         ("plate-1", calm_sleep.corrections(enrolled, today)),
