@@ -64,8 +64,8 @@ def make_calm_sleep(today: date) -> Trial:
     return change_status(trial=trial, to="recruiting", by=PLATFORM)
 
 
-def enrol(trial: Trial, today: date) -> list[Enrolled]:
-    """Screen everybody in order of time; return those randomized, in order of randomization."""
+def enrol(trial: Trial, today: date) -> None:
+    """Screen everybody in order of time, and randomize those who consent."""
     sites = {site.code: site for site in trial.sites.all()}
     consented = []
     for person in simulation.screening(today):
@@ -73,7 +73,8 @@ def enrol(trial: Trial, today: date) -> list[Enrolled]:
         if person.consented_on is not None:
             consented.append((person, participant))
     consented.sort(key=lambda pair: pair[0].enrolment or 0)
-    return [_randomized(person, participant) for person, participant in consented]
+    for person, participant in consented:
+        _randomize(person, participant)
 
 
 def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
@@ -95,7 +96,7 @@ def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
     return participant
 
 
-def _randomized(person: ScreenedPerson, participant: Participant) -> Enrolled:
+def _randomize(person: ScreenedPerson, participant: Participant) -> None:
     """Consent, in the order of randomization, so that study codes count in the order that people know."""
     if person.consented_on is None or person.randomized_on is None:
         raise ValueError(f"{person.code} was not enrolled")
@@ -106,7 +107,13 @@ def _randomized(person: ScreenedPerson, participant: Participant) -> Enrolled:
     if allocation.arm.kind == "intervention":
         kind = "intervention_not_started" if person.enrolment in NOT_STARTED else "intervention_started"
         record_event(participant=participant, kind=kind, by=PLATFORM, on=person.randomized_on)
-    return Enrolled(person, participant, allocation.arm.kind)
+
+
+def enrolled_in(trial: Trial, today: date) -> list[Enrolled]:
+    """Return who is enrolled already: the n-th study code is the n-th simulated person in order of randomization."""
+    people = {person.enrolment: person for person in simulation.screening(today) if person.enrolment}
+    participants = trial.participants.filter(number__isnull=False).select_related("allocation__arm").order_by("number")
+    return [Enrolled(people[each.number], each, each.allocation.arm.kind) for each in participants]
 
 
 def attend(trial: Trial, enrolled: list[Enrolled]) -> None:
@@ -141,7 +148,7 @@ def corrections(enrolled: list[Enrolled], today: date) -> Iterator[Row]:
 def withdraw(enrolled: list[Enrolled]) -> None:
     """Record the one who withdrew the use of their data."""
     for each in enrolled:
-        if each.person.data_use_withdrawn_on is not None:
+        if each.person.data_use_withdrawn_on is not None and not each.participant.data_use_withdrawn:
             record_event(
                 participant=each.participant,
                 kind="data_use_withdrawn",

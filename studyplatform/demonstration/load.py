@@ -3,15 +3,17 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
+from demo.calm_sleep import RECRUITING_FOR_DAYS
 from studyplatform.demonstration import calm_sleep, published
 from studyplatform.demonstration.laboratory import Poster, Row
-from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens
+from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens, sign_ins
 from trials.models import Trial
 from trials.services.people import add_laboratory, create_laboratory_credential
 
@@ -20,23 +22,30 @@ ALL_SCOPES = ("results:write", "results:read", "specimens:read")
 
 
 def load(*, say: Callable[[str], object]) -> None:
-    """Load everything and write `demo.json` last: an interrupted first start is begun again on an empty directory."""
+    """Load everything and write `demo.json` last. Interrupted, it goes on where it stopped."""
     base_url = os.environ["STUDYPLATFORM_BASE_URL"]
-    today = timezone.localdate()
-    users, shown = make_people()
-    opt, btheb, calm = published.make_opt(), published.make_btheb(), calm_sleep.make_calm_sleep(today)
-    for trial in (opt, btheb, calm):
-        join(trial, users, coordinator_at=calm.sites.get(code="ghent") if trial is calm else None)
+    if not Trial.objects.filter(slug="calm-sleep").exists():
+        _make(timezone.localdate())
+    opt, btheb, calm = (Trial.objects.get(slug=slug) for slug in ("opt", "btheb", "calm-sleep"))
     lab_tokens = _laboratory_tokens((opt, btheb, calm))
     poster = Poster(base_url, lab_tokens["lab"])
     for trial, rows in ((opt, published.opt_results()), (btheb, published.btheb_results())):
-        say(f"{trial.title}: {poster.post(trial.slug, list(rows), run='archive')} results")
-        published.finish(trial)
-    say(f"{calm.title}: {_recruit(calm, poster, today)} results")
-    _write(
-        Path(settings.DATA_DIR),
-        {"base_url": base_url, "users": shown, "tokens": make_personal_tokens(users) | lab_tokens},
-    )
+        if not trial.is_unblinded:
+            say(f"{trial.title}: {poster.post(trial.slug, list(rows), run='archive')} results")
+            published.finish(trial)
+    say(f"{calm.title}: {_follow(calm, poster)} results")
+    tokens = lab_tokens | make_personal_tokens()
+    _write(Path(settings.DATA_DIR), {"base_url": base_url, "users": sign_ins(), "tokens": tokens})
+
+
+def _make(today: date) -> None:
+    """Make people, trials and participants, all or nothing."""
+    with transaction.atomic():
+        users = make_people()
+        opt, btheb, calm = published.make_opt(), published.make_btheb(), calm_sleep.make_calm_sleep(today)
+        for trial in (opt, btheb, calm):
+            join(trial, users, coordinator_at=calm.sites.get(code="ghent") if trial is calm else None)
+        calm_sleep.enrol(calm, today)
 
 
 def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
@@ -57,9 +66,10 @@ def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
     }
 
 
-def _recruit(trial: Trial, poster: Poster, today: date) -> int:
-    """Enrol CALM-Sleep's people and post what was measured; return the number of results."""
-    enrolled = calm_sleep.enrol(trial, today)
+def _follow(trial: Trial, poster: Poster) -> int:
+    """Record CALM-Sleep's visits and post what was measured; return the number of results."""
+    today = (trial.recruitment_starts or timezone.localdate()) + timedelta(days=RECRUITING_FOR_DAYS)
+    enrolled = calm_sleep.enrolled_in(trial, today)
     calm_sleep.attend(trial, enrolled)
     deliveries: tuple[tuple[str, Iterable[Row]], ...] = (
         ("plate-1", calm_sleep.results(enrolled, "baseline", today)),

@@ -1,7 +1,10 @@
 """The demonstration's people: one account per role, with passwords and tokens made for this installation."""
 
-import secrets
+import base64
+import hmac
 from collections.abc import Mapping
+
+from django.conf import settings
 
 from trials.access import Actor
 from trials.models import Site, Trial, User
@@ -29,17 +32,36 @@ PERSONAL_TOKENS = {
 }
 
 
-def make_people() -> tuple[dict[str, User], dict[str, dict[str, str | None]]]:
-    """Open one account per role and the administrator's; return them, and what `demo.json` says of each."""
-    users: dict[str, User] = {}
-    shown: dict[str, dict[str, str | None]] = {}
-    for role, name in {**{str(role): name for role, name in NAMES.items()}, ADMINISTRATOR: "Ada Novak"}.items():
-        email, password = f"{role}@example.org", secrets.token_urlsafe(15)
-        users[role] = create_account(
-            email=email, name=name, password=password, by=PLATFORM, is_administrator=role == ADMINISTRATOR
+def make_people() -> dict[str, User]:
+    """Open one account per role and the administrator's; return them by role code."""
+    names = {str(role): name for role, name in NAMES.items()} | {ADMINISTRATOR: "Ada Novak"}
+    return {
+        role: create_account(
+            email=email_of(role),
+            name=name,
+            password=password_of(role),
+            by=PLATFORM,
+            is_administrator=role == ADMINISTRATOR,
         )
-        shown[role] = {"email": email, "password": password, "totp_secret": None}
-    return users, shown
+        for role, name in names.items()
+    }
+
+
+def email_of(role: str) -> str:
+    """Return the address that the demonstration's person of this role signs in with."""
+    return f"{role}@example.org"
+
+
+def password_of(role: str) -> str:
+    """Return the password of this role's person: made from the installation's key, so that each has its own."""
+    made = hmac.digest(settings.SECRET_KEY.encode(), f"demonstration {role}".encode(), "sha256")
+    return base64.urlsafe_b64encode(made)[:20].decode()
+
+
+def sign_ins() -> dict[str, dict[str, str | None]]:
+    """Return what `demo.json` says of each person."""
+    roles = (*map(str, NAMES), ADMINISTRATOR)
+    return {role: {"email": email_of(role), "password": password_of(role), "totp_secret": None} for role in roles}
 
 
 def join(trial: Trial, users: Mapping[str, User], *, coordinator_at: Site | None = None) -> None:
@@ -49,9 +71,10 @@ def join(trial: Trial, users: Mapping[str, User], *, coordinator_at: Site | None
         grant_role(trial=trial, user=users[str(role)], role=role, by=PLATFORM, site=site)
 
 
-def make_personal_tokens(users: Mapping[str, User]) -> dict[str, str]:
+def make_personal_tokens() -> dict[str, str]:
     """Make the tokens of the demonstration's statisticians and staff."""
+    users = {user.email: user for user in User.objects.all()}
     return {
-        name: create_personal_token(user=users[str(role)], name="Demonstration", scopes=scopes, by=PLATFORM)[1]
+        name: create_personal_token(user=users[email_of(role)], name="Demonstration", scopes=scopes, by=PLATFORM)[1]
         for name, (role, scopes) in PERSONAL_TOKENS.items()
     }

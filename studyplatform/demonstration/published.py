@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from measurements.catalogue import Definition
+from measurements.catalogue import CATALOGUE, Definition
 from measurements.services.catalogue import add_biomarkers
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
@@ -21,7 +21,7 @@ DATA = Path(settings.ROOT) / "demo"
 OPT_FLOORS = {"IL6": {"4.9", "6.9"}, "TNF": {"1.2", "6.9"}}
 # The source names no units (PROVENANCE.md), and nothing says which range is plausible in these women.
 OPT_MARKERS = {
-    "crp": Definition("CRP", "C-reactive protein", "proinflammatory", "mg/L", loinc="30522-7", loinc_source="hs-CRP"),
+    "crp": Definition("CRP", "C-reactive protein", "proinflammatory", "mg/L", loinc=CATALOGUE["CRP"].loinc),
     "il6": Definition("IL6", "Interleukin-6", "proinflammatory", "pg/mL"),
     "tnf": Definition("TNF", "TNF-α", "proinflammatory", "pg/mL"),
     "pge2": Definition("PGE2", "Prostaglandin E2", "proinflammatory", "pg/mL"),
@@ -156,7 +156,9 @@ def _taken_over(trial: Trial, participants: Sequence[ExternalParticipant]) -> Tr
 
 
 def finish(trial: Trial) -> Trial:
-    """Lock and unblind a trial whose results have all come."""
+    """Lock and unblind a trial whose results have all come; one that is unblinded already is left alone."""
+    if trial.is_unblinded:
+        return trial
     reason = "Published data, complete"
     trial = change_status(trial=trial, to="locked", by=PLATFORM, reason=reason)
     return change_status(trial=trial, to="unblinded", by=PLATFORM, reason=reason)
