@@ -16,6 +16,7 @@ from analytics import tasks
 from analytics.selectors.work import ESTIMATES, EXPORT, Work, due_work
 from analytics.services.heartbeats import DISPATCHER, note_heartbeat
 from studyplatform.broker import Broker
+from studyplatform.celery import app
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Dispatcher:
     """One round after another; `round` may be called alone."""
 
     def __init__(self, broker: Broker, clock: Callable[[], float] = time.monotonic) -> None:
+        # In every thread: the hand-over runs in one of its own, where Celery would take its default, an AMQP broker.
+        app.set_default()
         self._broker = broker
         self._clock = clock
         self._in_flight: dict[tuple[str, int], InFlight] = {}

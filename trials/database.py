@@ -51,7 +51,8 @@ CREATE SEQUENCE audit_event_number;
 
 
 def _role() -> str:
-    return '"' + settings.APPLICATION_ROLE.replace('"', '""') + '"'
+    role: str = settings.APPLICATION_ROLE
+    return '"' + role.replace('"', '""') + '"'
 
 
 def open_schema() -> RunSQL:

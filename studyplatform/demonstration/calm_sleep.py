@@ -113,7 +113,7 @@ def enrolled_in(trial: Trial, today: date) -> list[Enrolled]:
     """Return who is enrolled already: the n-th study code is the n-th simulated person in order of randomization."""
     people = {person.enrolment: person for person in simulation.screening(today) if person.enrolment}
     participants = trial.participants.filter(number__isnull=False).select_related("allocation__arm").order_by("number")
-    return [Enrolled(people[each.number], each, each.allocation.arm.kind) for each in participants]
+    return [Enrolled(people[each.number or 0], each, each.allocation.arm.kind) for each in participants]
 
 
 def attend(trial: Trial, enrolled: list[Enrolled]) -> None:
