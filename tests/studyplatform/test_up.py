@@ -4,9 +4,11 @@ import base64
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from studyplatform import supervisor as supervision
 from studyplatform import up
 from studyplatform.embedded import EmbeddedError, Servers, Service
+from studyplatform.embedded.locations import remove_state
 from studyplatform.installation import installation_keys
 from studyplatform.supervisor import Supervisor
 
@@ -214,3 +217,52 @@ def test_nothing_that_serves_is_handed_the_owners_address(tmp_path: Path, monkey
 def test_the_web_server_listens_on_this_machine_only(tmp_path: Path) -> None:
     web = up.processes({}, tmp_path, 8000)[0]
     assert web.argv[web.argv.index("--host") + 1] == "127.0.0.1"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The whole platform without demonstration trials, on a fresh data directory, and its address."""
+    data_dir = tmp_path / "data"
+    without = {name: value for name, value in os.environ.items() if not name.endswith("_URL") and name != "PORT"}
+    environment = without | {"STUDYPLATFORM_DATA_DIR": str(data_dir), "STUDYPLATFORM_DEMO": "0", "PORT": "18000"}
+    command = [sys.executable, "-u", "-m", "studyplatform.up"]
+    started = subprocess.Popen(command, env=environment, cwd=up.CHECKOUT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert started.stdout
+        line = next(line for line in started.stdout if line.startswith("The study platform is ready at "))
+        yield started, line.split()[-1]
+    finally:
+        started.terminate()
+        started.communicate()
+        remove_state(data_dir)
+
+
+PROGRAMS = ("valkey-server", "bin/postgres", "granian", "dispatch", "celery")
+
+
+def children(number: int) -> dict[str, int]:
+    """The processes that a process started and that run one of the PROGRAMS by now."""
+    found = {}
+    for child in Path(f"/proc/{number}/task/{number}/children").read_text().split():
+        with suppress(FileNotFoundError):
+            command = Path(f"/proc/{child}/cmdline").read_text()
+            found |= {name: int(child) for name in PROGRAMS if name in command}
+    return found
+
+
+def test_the_platform_outlives_the_death_of_any_process_and_stops_without_a_trace(
+    platform: tuple[subprocess.Popen[str], str],
+) -> None:
+    started, address = platform
+    first = children(started.pid)
+    assert sorted(first) == sorted(PROGRAMS)
+    for number in first.values():
+        os.kill(number, signal.SIGKILL)
+    wait_until(lambda: len(again := children(started.pid)) == 5 and not set(again.values()) & set(first.values()))
+    wait_until(lambda: up.answers(f"{address}readyz"))
+    last = children(started.pid)
+    started.send_signal(signal.SIGINT)
+    said, _ = started.communicate(timeout=60)
+    assert (started.returncode, said.splitlines()[-1]) == (0, "Stopped. The data is kept.")
+    assert all(ended(number) for number in last.values())
+    assert not up.answers(f"{address}readyz")
