@@ -168,7 +168,6 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
 ]
-STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # no build step: files are served from where they live, with their hash as ETag
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

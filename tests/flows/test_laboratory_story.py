@@ -100,6 +100,8 @@ def test_from_a_laboratorys_post_to_the_estimate(platform: str) -> None:
     assert ratio["ci_high"] < 1
     assert sum(ratio["n"].values()) == 16
 
+    assert ask(f"{platform}/readyz", "")[1]["status"] == "ok"  # broker and worker took part
+
     status, refused = ask(f"{base}/estimates/", tokens["blinded_statistician"])
     assert (status, refused["code"]) == (403, "blinded")
     assert ask(f"{base}/estimates/", lab)[0] == 403
