@@ -1,0 +1,31 @@
+"""When a visit took place."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class AttendanceForm(forms.Form):
+    """The day of a visit and the time of its draw, or the reason why it was missed."""
+
+    attended_on = forms.DateField(
+        label=_("Attended on"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+    drawn_time = forms.TimeField(
+        label=_("Samples drawn at"),
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+    )
+    missed_reason = forms.CharField(label=_("Or missed, because"), required=False, max_length=300)
+
+    @property
+    def drawn_at(self) -> datetime | None:
+        """Day and time of the draw, in the platform's zone."""
+        given: dict[str, Any] = self.cleaned_data
+        day: date | None = given.get("attended_on")
+        if day is None or given.get("drawn_time") is None:
+            return None
+        return timezone.make_aware(datetime.combine(day, given["drawn_time"]))

@@ -1,0 +1,36 @@
+"""Deliveries of results: the list, and one with its row report."""
+
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from measurements.selectors.listings import submissions_visible_to, visible_submission
+from trials.access import actor_of
+from trials.selectors.trials import visible_trial
+
+PAGE_LENGTH = 50
+
+
+@require_GET
+def submissions(request: HttpRequest, slug: str) -> HttpResponse:
+    """List what laboratories delivered, the newest first."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    page = Paginator(submissions_visible_to(by, trial).order_by("-id"), PAGE_LENGTH).get_page(request.GET.get("page"))
+    return render(request, "measurements/submissions.html", {"trial": trial, "page": page})
+
+
+@require_GET
+def submission(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse:
+    """Show one delivery: its counts and what was said of its rows."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    delivery = visible_submission(by, trial, reference)
+    findings = [*delivery.report.get("errors", []), *delivery.report.get("warnings", [])]
+    page = Paginator(sorted(findings, key=lambda finding: finding["row"]), PAGE_LENGTH).get_page(
+        request.GET.get("page")
+    )
+    return render(request, "measurements/submission.html", {"trial": trial, "delivery": delivery, "page": page})
