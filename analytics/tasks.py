@@ -23,8 +23,8 @@ def refresh_estimates(trial_id: int) -> None:
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def build_export(export_id: int) -> None:
     """Build a queued export unless somebody else builds it."""
+    from analytics.exports.building import run_export
     from analytics.models import Export
-    from analytics.services.exports import run_export
 
     run_export(export=Export.objects.get(pk=export_id), by=WORKER)
 
