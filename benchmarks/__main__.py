@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import ingest, memory, outcomes, recomputations
+from benchmarks import exports, ingest, memory, outcomes, recomputations
 from benchmarks.figures import Figure, has_failed, summary, table, write_json
 from benchmarks.installation import own_platform
 from benchmarks.revision import revision
@@ -15,6 +15,7 @@ from benchmarks.revision import revision
 MEASUREMENTS = {
     "statistics": outcomes.measure,
     "ingest": ingest.measure,
+    "exports": exports.measure,
     "recomputations": recomputations.measure,
     "memory": memory.measure,
 }

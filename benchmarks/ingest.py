@@ -10,6 +10,7 @@ import psycopg
 
 from benchmarks.clocks import Cost, best_wall, cost_of, in_turn, median_cpu
 from benchmarks.figures import Figure
+from benchmarks.installation import analyze
 
 if TYPE_CHECKING:  # models can be imported only once Django is set up
     from benchmarks.trials import Bench, Reply
@@ -42,6 +43,7 @@ def measure(data_dir: Path, is_quick: bool) -> list[Figure]:
     rounds = 5 if is_quick else 20
     bench = make_bench("ingest", participants=PARTICIPANTS)
     batches = _batches(bench, rounds)
+    analyze()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
         copied, first, again = in_turn(
             partial(_copy, raw, bench.trial.pk, batches),

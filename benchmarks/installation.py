@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from studyplatform.embedded import temporary_servers
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,12 @@ def own_platform() -> Iterator[Path]:
             from django.db import connections
 
             connections.close_all()
+
+
+def analyze() -> None:
+    """Bring the planner's statistics up to date, as autovacuum has done in a database that has been in service."""
+    with psycopg.connect(os.environ["DATABASE_OWNER_URL"], autocommit=True) as owner:
+        owner.execute("VACUUM ANALYZE")
 
 
 def _migrate() -> None:

@@ -1,7 +1,7 @@
 """A recruiting trial with a laboratory at work: what deliveries are posted to. Import once Django is set up."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -70,6 +70,20 @@ def ask(request: WSGIRequest) -> Reply:
     finally:
         response.close()
     return Reply(int(started[0].split()[0]), body, dict(started[1]).get("Idempotent-Replay") == "true")
+
+
+def stream(slug: str, file: str, token: str) -> Iterator[bytes]:
+    """Yield what a GET below a trial's address answers, piece by piece. Raises RuntimeError unless that is 200."""
+    headers = {"Authorization": f"Bearer {token}"}
+    request = RequestFactory(SERVER_NAME="localhost").get(f"/api/v1/trials/{slug}/{file}", headers=headers)
+    started: list[Any] = []
+    response = application(request.environ, lambda *line: started.extend(line))
+    try:
+        if started[0] != "200 OK":
+            raise RuntimeError(f"{started[0]} {b''.join(response)[:500]!r}")
+        yield from response
+    finally:
+        response.close()
 
 
 def make_bench(slug: str, *, participants: int) -> Bench:
