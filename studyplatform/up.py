@@ -97,9 +97,11 @@ def ignore_further_signals() -> None:
 
 def start_and_introduce(platform: Platform, services: list[Service]) -> None:
     """Start the platform's processes, load the demonstration where it is due, and print what a newcomer needs."""
-    for service in services:
+    web, *others = services
+    platform.supervisor.start(web)
+    wait_until_ready(platform, web)  # alone: on a small machine the others would delay the first page by seconds
+    for service in others:
         platform.supervisor.start(service)
-    wait_until_ready(platform, web=services[0])
     print(f"The study platform is ready at {platform.base_url}/")
     if not platform.demo_file.exists() and os.environ.get("STUDYPLATFORM_DEMO") != "0":
         print("Loading the demonstration trials (first start only) ...", flush=True)
