@@ -1,6 +1,7 @@
 """Saying yes or no: `require` raises with a sentence, `has_permission` is its twin for buttons.
 
-Who may is `permissions.ROLE_PERMISSIONS`. Blinding and sites are decided here, the state a trial must be in by services.
+Who may is `permissions.ROLE_PERMISSIONS`. Blinding and sites are decided here, the state that a trial must be in by
+services.
 """
 
 from dataclasses import dataclass, field

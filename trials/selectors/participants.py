@@ -2,9 +2,9 @@
 
 from django.db.models import QuerySet
 
-from trials.access import Actor, require, sites_where
+from trials.access import Actor, has_permission, require, sites_where
 from trials.errors import NotFound
-from trials.models import Participant, Trial
+from trials.models import Allocation, Arm, Participant, Trial
 from trials.permissions import Permission
 
 
@@ -36,3 +36,11 @@ def _only(found: QuerySet[Participant]) -> Participant:
     if participant is None:
         raise NotFound("participant_unknown", "There is no participant of this code that you may see.")
     return participant
+
+
+def allocated_arm(participant: Participant, by: Actor) -> Arm | None:
+    """Return the arm; None before randomization and for those who may not see it."""
+    if not has_permission(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site):
+        return None
+    allocation = Allocation.objects.filter(participant=participant).select_related("arm__intervention").first()
+    return allocation.arm if allocation else None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from django.db import InternalError, connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from trials import audit
@@ -78,7 +78,7 @@ def _take_slot(participant: Participant, stratum: Stratum, on: date) -> Allocati
         with connection.cursor() as cursor:
             cursor.execute("SELECT slot_sequence, slot_ciphertext FROM take_allocation_slot(%s)", [stratum.pk])
             sequence, ciphertext = cursor.fetchone()
-    except InternalError as error:
+    except DatabaseError as error:
         if getattr(error.__cause__, "sqlstate", "") != LIST_USED_UP:
             raise
         raise InConflict(

@@ -1,0 +1,1 @@
+"""The shapes that pages take. What they mean is decided in services."""

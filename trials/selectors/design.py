@@ -1,0 +1,57 @@
+"""A trial's design as members may read it."""
+
+from dataclasses import dataclass
+
+from trials.access import Actor, require
+from trials.allocation.blocks import ArmRatio, Scheme, default_block_sizes
+from trials.allocation.predictability import predictability
+from trials.models import Arm, RandomizationScheme, Site, StratificationFactor, Trial, Visit
+from trials.permissions import Permission
+
+# The mean over the first forty places of a list; it changes little after that, and more arms cost more to compute.
+PLACES_LOOKED_AT = 40
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The design. `commitment` is empty before registration and where the trial was randomized elsewhere."""
+
+    arms: tuple[Arm, ...]
+    sites: tuple[Site, ...]
+    visits: tuple[Visit, ...]
+    factors: tuple[StratificationFactor, ...]
+    commitment: str
+
+    @property
+    def ratio(self) -> str:
+        """The allocation ratio, 2:1."""
+        return ":".join(str(arm.ratio) for arm in self.arms)
+
+    @property
+    def commitment_parts(self) -> list[str]:
+        """The commitment in eights, between which a narrow page may break it."""
+        return [self.commitment[start : start + 8] for start in range(0, len(self.commitment), 8)]
+
+
+def protocol_of(trial: Trial, by: Actor) -> Protocol:
+    """Return the design; whether arms may be named is `access.may_name_arms`."""
+    require(by, Permission.TRIAL_VIEW, trial)
+    scheme = RandomizationScheme.objects.filter(trial=trial).first()
+    return Protocol(
+        arms=tuple(trial.arms.select_related("intervention")),
+        sites=tuple(trial.sites.all()),
+        visits=tuple(trial.visits.all()),
+        factors=tuple(trial.factors.all()),
+        commitment=scheme.commitment if scheme else "",
+    )
+
+
+def next_arm_certainty(trial: Trial) -> float | None:
+    """Return how often somebody who saw every earlier arm is certain of the next; None if randomized elsewhere.
+
+    Computed from the ratio with the block sizes that registration uses; the sizes themselves are never shown.
+    """
+    if trial.randomized_elsewhere:
+        return None
+    arms = tuple(ArmRatio(arm.code, arm.ratio) for arm in trial.arms.all())
+    return predictability(Scheme(arms, default_block_sizes(arms)), PLACES_LOOKED_AT)
