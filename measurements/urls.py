@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from measurements.views import submissions, visit_form
+from measurements.views import biomarkers, submissions, visit_form
 
 VISIT = "trials/<slug:slug>/participants/<str:code>/visits/<slug:visit>/"
 
 urlpatterns = [
+    path("trials/<slug:slug>/biomarkers/", biomarkers.biomarkers, name="biomarkers"),
     path(VISIT, visit_form.visit_form, name="visit-form"),
     path(f"{VISIT}attendance/", visit_form.visit_attendance, name="visit-attendance"),
     path(f"{VISIT}values/<int:biomarker>/", visit_form.visit_value, name="visit-value"),

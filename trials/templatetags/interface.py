@@ -85,7 +85,8 @@ DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "effects", gettext_lazy("Effects")),
     Destination(TRIAL, "exports", gettext_lazy("Exports")),
     Destination(SETUP, "protocol", gettext_lazy("Protocol")),
-    Destination(SETUP, "people", gettext_lazy("People and rights")),
+    Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
+    Destination(SETUP, "people", gettext_lazy("People and rights"), ("laboratories",)),
     Destination(SETUP, "audit-trail", gettext_lazy("Audit trail")),
 )
 
