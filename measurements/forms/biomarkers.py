@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from measurements.catalogue import CATALOGUE, Definition
 from measurements.models import Biomarker
 from measurements.services.catalogue import Limits
+from measurements.units.spelling import readable_unit
 from trials.models import Laboratory, Trial
 
 CLASS_NAMES = dict(Biomarker.OutcomeClass.choices)
@@ -25,7 +26,7 @@ class CatalogueForm(forms.Form):
         taken = set(measured)
         offered = [definition for definition in CATALOGUE.values() if definition.code not in taken]
         self.fields["codes"].choices = [  # type: ignore[attr-defined]
-            (CLASS_NAMES[outcome_class], [(each.code, f"{each.name}, {each.unit}") for each in group])
+            (CLASS_NAMES[outcome_class], [(each.code, f"{each.name}, {readable_unit(each.unit)}") for each in group])
             for outcome_class, group in groupby(
                 sorted(offered, key=lambda each: list(CLASS_NAMES).index(each.outcome_class)),
                 key=lambda each: each.outcome_class,

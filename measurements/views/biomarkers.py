@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 from measurements.forms.biomarkers import AssayForm, CatalogueForm, OwnBiomarkerForm
 from measurements.selectors.listings import assays_of, biomarkers_of
 from measurements.services.catalogue import add_assay, add_biomarkers
+from measurements.units.spelling import readable_unit
 from trials.access import actor_of, has_permission
 from trials.errors import RuleBroken
 from trials.forms.fields import ShowsRefusals, show_refusal
@@ -43,7 +44,7 @@ def biomarkers(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("biomarkers", slug=slug)
     context = {
         "trial": trial,
-        "rows": [(each, methods.get(each.pk, [])) for each in measured],
+        "rows": [(each, readable_unit(each.unit), methods.get(each.pk, [])) for each in measured],
         "catalogue_form": catalogue,
         "own_form": own,
         "assay_form": assay,

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import NamedTuple
 
 from demo import calm_sleep as simulation
 from demo.calm_sleep import ScreenedPerson
-from measurements.services.catalogue import add_biomarkers
+from measurements.services.catalogue import Limits, add_assay, add_biomarkers
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
-from trials.models import Participant, Site, Trial
+from trials.models import Laboratory, Participant, Site, Trial
 from trials.services.attendance import record_attendance
 from trials.services.design import ArmDesign, FactorDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
@@ -107,6 +108,25 @@ def _randomize(person: ScreenedPerson, participant: Participant) -> None:
     if allocation.arm.kind == "intervention":
         kind = "intervention_not_started" if person.enrolment in NOT_STARTED else "intervention_started"
         record_event(participant=participant, kind=kind, by=PLATFORM, on=person.randomized_on)
+
+
+def describe_assays(trial: Trial, laboratory: Laboratory) -> None:
+    """Record the laboratory's methods with the limits that it reports by."""
+    if trial.assays.exists():
+        return
+    biomarkers = {biomarker.code: biomarker for biomarker in trial.biomarkers.all()}
+    for code, marker in simulation.MARKERS.items():
+        if marker.floor:
+            add_assay(
+                trial=trial,
+                laboratory=laboratory,
+                biomarker=biomarkers[code],
+                code=f"{code.lower()}-elisa",
+                method="Enzyme-linked immunosorbent assay",
+                unit=marker.unit,
+                limits=Limits(quantification=Decimal(str(marker.floor))),
+                by=PLATFORM,
+            )
 
 
 def enrolled_in(trial: Trial, today: date) -> list[Enrolled]:

@@ -53,6 +53,7 @@ def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
     code, name = LABORATORY
     for trial in trials:
         laboratory = add_laboratory(trial=trial, code=code, name=name, by=PLATFORM)
+    calm_sleep.describe_assays(trials[-1], laboratory)
     return {
         key: create_laboratory_credential(
             laboratory=laboratory,
