@@ -97,14 +97,14 @@ def against_r(outcomes: list[OutcomeData], rounds: int) -> Figure:
         return Figure(name, None, at_least=R_TIMES_SLOWER, note="Rscript is not installed here", **words)
     with tempfile.TemporaryDirectory() as folder:
         files = [_as_csv(data, Path(folder) / f"{number:04d}.csv") for number, data in enumerate(outcomes)]
-        seconds: list[float] = []
+        program = Path(folder) / "ancova.R"
+        program.write_text(R_ANCOVA)
 
         def r(_: int) -> Cost:
-            told = subprocess.run([rscript, "-e", R_ANCOVA, *files], capture_output=True, text=True, check=True).stdout
-            lines = told.splitlines()
-            _require_agreement(outcomes, lines[1:])
-            seconds.append(float(lines[0]))
-            return Cost(math.nan, seconds[-1])
+            command = [rscript, "--vanilla", str(program), *files]
+            seconds, *lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+            _require_agreement(outcomes, lines)
+            return Cost(math.nan, float(seconds))
 
         theirs, ours = in_turn(r, lambda _: _fits(outcomes), rounds=rounds)
     ratio = best_wall(theirs) / best_wall(ours)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -14,9 +15,10 @@ from benchmarks.clocks import Cost, best_wall, cost_of, in_turn, median_cpu
 from benchmarks.figures import Figure, has_failed, summary, table, write_json
 from benchmarks.installation import CHECKOUT
 from benchmarks.prove import __main__ as proving
-from benchmarks.prove import records
+from benchmarks.prove import duplicates, randomizations, records
 from benchmarks.prove.records import Proof, is_proven, keep
 from benchmarks.revision import Revision, revision
+from benchmarks.trials import Reply
 
 
 def test_reference_and_candidate_take_turns_and_the_first_round_warms_up() -> None:
@@ -106,6 +108,41 @@ def test_a_part_with_a_problem_fails_the_run(
     monkeypatch.setitem(proving.PARTS, "storm", lambda _: found)
     assert not proving.run("storm", True, Path("/nonexistent"))
     assert "2 posts were not replays" in capsys.readouterr().out
+
+
+def test_the_storm_sees_a_second_answer_a_refusal_and_a_difference() -> None:
+    first, replay = Reply(201, {"created": 10}, False), Reply(201, {"created": 10}, True)
+    assert duplicates._problems_of([replay, first, replay]) == []
+    assert duplicates._problems_of([first, first]) == ["2 posts were not replays"]
+    assert duplicates._problems_of([first, Reply(201, {"created": 9}, True)]) == ["answers differ"]
+    assert duplicates._problems_of([first, Reply(409, {}, True)]) == ["409 {}", "answers differ"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ([(1, "cbt"), (2, "waitlist"), (3, "cbt")], []),
+        (
+            [(1, "cbt"), (2, "waitlist"), (2, "waitlist")],
+            ["slots in the order [1, 2, 2]", "not those of the sealed list"],
+        ),
+        ([(1, "cbt"), (3, "cbt")], ["slots in the order [1, 3]", "not those of the sealed list"]),
+        ([(2, "cbt"), (1, "waitlist")], ["slots in the order [2, 1]"]),
+        ([(1, "waitlist")], ["not those of the sealed list"]),
+    ],
+)
+def test_the_register_is_compared_with_the_sealed_list(
+    given: list[tuple[int, str]], problems: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = ["cbt", "waitlist", "cbt"]
+    monkeypatch.setattr(randomizations, "_sealed_arms", lambda trial, stratum, count: sealed[:count])
+    stratum = SimpleNamespace(key="sex=F")
+    allocations = [SimpleNamespace(stratum=stratum, sequence=n, arm=SimpleNamespace(code=arm)) for n, arm in given]
+    found = randomizations._problems_of(SimpleNamespace(), allocations)
+    assert len(found) == len(problems)
+    assert all(
+        said.startswith("sex=F: ") and said.endswith(problem) for said, problem in zip(found, problems, strict=True)
+    )
 
 
 def test_every_part_runs_small_on_servers_of_its_own(tmp_path: Path) -> None:
