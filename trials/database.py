@@ -15,7 +15,8 @@ UNAUDITED_COLUMNS = ("data_version", "last_used_at", "last_login")
 SECRET_COLUMNS = ("password", "sha256")
 
 AUDIT_FUNCTIONS = f"""
-CREATE FUNCTION audit_row_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+CREATE FUNCTION audit_row_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     unaudited text[] := '{{{",".join(UNAUDITED_COLUMNS)}}}';
     secret text[] := '{{{",".join(SECRET_COLUMNS)}}}';
@@ -29,15 +30,20 @@ BEGIN
     -- Sign-in pages change accounts by themselves (a new password): the account is its own actor then.
     IF coalesce(event, '') = '' AND TG_TABLE_NAME = 'trials_user' AND TG_OP = 'UPDATE' THEN
         event := nextval('audit_event_number')::text;
-        INSERT INTO trials_auditevent (id, actor_kind, actor_id, actor_name, verb, target_kind, target_id, target_name, reason, detail, sha256)
-        VALUES (event::bigint, 'person', NEW.id, NEW.email, 'account.changed', 'user', NEW.id, NEW.email, '', '{{}}', '');
+        INSERT INTO trials_auditevent
+            (id, actor_kind, actor_id, actor_name, verb, target_kind, target_id, target_name, reason, detail, sha256)
+        VALUES
+            (event::bigint, 'person', NEW.id, NEW.email, 'account.changed', 'user', NEW.id, NEW.email, '', '{{}}', '');
     END IF;
     IF coalesce(event, '') = '' THEN
         RAISE EXCEPTION 'no actor, no write: % of % outside of an audited transaction', TG_OP, TG_TABLE_NAME
             USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO trials_auditchange (event_id, table_name, row_id, operation, old, new)
-    VALUES (event::bigint, TG_TABLE_NAME, (coalesce(new_row, old_row)->>'id')::bigint, TG_OP, old_row - secret, new_row - secret);
+    VALUES (
+        event::bigint, TG_TABLE_NAME, (coalesce(new_row, old_row)->>'id')::bigint, TG_OP,
+        old_row - secret, new_row - secret
+    );
     RETURN NULL;
 END $$;
 
@@ -47,7 +53,7 @@ BEGIN
 END $$;
 
 CREATE SEQUENCE audit_event_number;
-"""
+"""  # noqa: S608 - built from constants
 
 
 def _role() -> str:

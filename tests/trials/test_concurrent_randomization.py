@@ -1,4 +1,4 @@
-"""Simultaneous randomizations, every tenth rolled back after it took its slot: nothing shared, skipped or out of order."""
+"""Simultaneous randomizations, every tenth rolled back with its slot taken: none shared, skipped or out of order."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -6,11 +6,11 @@ from tests.making import PLATFORM, make_member, make_trial
 from trials.access import Actor, has_permission, require
 from trials.errors import NotAllowed, NotFound
 from trials.models import User
-from trials.permissions import Permission as P
-from trials.permissions import Role
+from trials.permissions import Permission, Role
 from trials.services.lifecycle import change_status
 from trials.services.people import create_account, end_role
 
+P = Permission
 SEES = {P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW}
 ENROLS = {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW, P.SPECIMEN_MANAGE}
 RECORDS = {P.RESULT_RECORD, P.RESULT_CORRECT}
