@@ -1,6 +1,7 @@
 """The same key and request: the first answer again, exactly once also when sixteen ask at the same moment."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,10 @@ def key_of(by: Actor, text: str | None, request_sha256: str) -> Key | None:
     return Key(text, request_sha256, by.credential.pk if by.credential else None, by.user.pk if by.user else None)
 
 
-def earlier_answer(key: Key) -> IdempotentAnswer | None:
-    """Wait for whoever works with this key, then return the answer that was given, if any. Holds the key till commit.
+def earlier_answer(key: Key) -> tuple[int, dict[str, Any]] | None:
+    """Wait for whoever works with this key, then return status and body of the answer that was given, if any.
+
+    The running transaction holds the key till it ends.
 
     Raises InConflict after ten seconds, RuleBroken where the key was used for another request.
     """
@@ -52,7 +55,7 @@ def earlier_answer(key: Key) -> IdempotentAnswer | None:
             "idempotency_key_reused",
             f"The key “{key.text}” was used for another request. Send this one with a new key. Nothing was saved.",
         )
-    return answer
+    return None if answer is None else (answer.status, json.loads(answer.answer))
 
 
 def _lock(key: Key) -> None:
@@ -82,5 +85,5 @@ def keep_answer(key: Key, status: int, body: dict[str, Any]) -> None:
         key=key.text,
         request_sha256=key.request_sha256,
         status=status,
-        answer=body,
+        answer=json.dumps(body),  # as text, because jsonb would not keep the order of the members
     )

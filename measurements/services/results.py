@@ -100,7 +100,7 @@ def _record(delivery: _Delivery) -> Answer:
     if delivery.key is not None and not delivery.options.dry_run:
         earlier = earlier_answer(delivery.key)
         if earlier is not None:
-            return Answer(earlier.status, earlier.answer, is_replay=True)
+            return Answer(*earlier, is_replay=True)
     known = _known(delivery)
     checked = check_rows(delivery.payload.rows, known.reference, delivery.options)
     _require_correction(delivery, checked)
