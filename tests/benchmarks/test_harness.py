@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from benchmarks.clocks import Cost, best_wall, cost_of, in_turn, median_cpu
+from benchmarks.exports import _memory, _reset_peak
 from benchmarks.figures import Figure, has_failed, summary, table, write_json
 from benchmarks.installation import CHECKOUT
 from benchmarks.prove import __main__ as proving
@@ -44,6 +45,13 @@ def test_the_cpu_of_a_backend_counts_and_sleep_does_not() -> None:
     assert with_backend.cpu > 5 * without.cpu
     assert asleep.wall >= 0.2
     assert asleep.cpu < 0.1
+
+
+def test_memory_that_was_given_back_counts_as_growth() -> None:
+    before = _reset_peak()
+    held = bytearray(b"x" * 60_000_000)
+    del held
+    assert _memory("VmHWM") - before > 50
 
 
 @pytest.mark.parametrize(
