@@ -129,8 +129,6 @@ class ParticipantSerializer(serializers.ModelSerializer):
 
     def get_arm(self, participant: Participant) -> str | None:
         """Return the arm's code, None before randomization; `to_representation` leaves it out for the blinded."""
-        if participant.site_id not in self.context["allocation_sites"]:
-            return None
         allocation = getattr(participant, "allocation", None)
         return allocation.arm.code if allocation else None
 

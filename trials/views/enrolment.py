@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from trials.access import Actor, actor_of, has_permission, require, sites_where
+from trials.access import Actor, actor_of, require, sites_where
 from trials.errors import RuleBroken
 from trials.forms.enrolment import ConsentForm, ExcludeForm, ScreenForm, StrataForm
 from trials.forms.fields import show_refusal
@@ -112,11 +112,7 @@ def _result(request: HttpRequest, trial: Trial, participant: Participant, by: Ac
     """What became of it. The arm only for those who may see it; a late second click ends here too."""
     if request.method == "POST":
         return _to_person(trial, participant)
-    context = {
-        "participant": participant,
-        "arm": allocated_arm(participant, by),
-        "arm_is_shown": has_permission(by, Permission.ALLOCATION_VIEW, trial, site=participant.site),
-    }
+    context = {"participant": participant, "arm": allocated_arm(participant, by)}
     return _page(request, "result", trial, None, context)
 
 
