@@ -23,7 +23,7 @@ WITH done AS (
       AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)
 ), asked AS (
     SELECT DISTINCT participant_id, visit_id, biomarker_id FROM measurements_query
-    WHERE trial_id = %(trial)s AND participant_id = ANY(%(participants)s) AND state <> 'closed'
+    WHERE trial_id = %(trial)s AND participant_id = ANY(%(participants)s) AND state = 'open'
 ), drawn AS (
     SELECT DISTINCT participant_id, visit_id, specimen_type FROM measurements_specimen
     WHERE trial_id = %(trial)s AND participant_id = ANY(%(participants)s) AND drawn_at IS NOT NULL

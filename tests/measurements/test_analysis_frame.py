@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from measurements.models import Query
 from measurements.selectors.frames import analysis_frame, withdrawn_count
 from measurements.selectors.status import status_grid
+from measurements.services.queries import answer_query
 from tests.making import PLATFORM
 from trials.services.enrollment import record_event
 
@@ -130,6 +132,8 @@ class TestStatusGrid:
     def test_query(self, bench, state, day):
         bench.post([IL6 | {"value": "500"}, IL6 | {"biomarker": "CRP", "unit": "mg/L", "value": "2"}])
         assert state(day("2026-03-02")) == "query"
+        answer_query(query=Query.objects.get(), answer="Infection noted", by=PLATFORM)
+        assert state(day("2026-03-02")) == "complete"
 
     def test_waiting_for_the_laboratory(self, bench, state, day):
         bench.post(

@@ -1,0 +1,128 @@
+"""The catalogue, and a trial that takes from it."""
+
+from decimal import Decimal
+
+import pytest
+
+from measurements.catalogue import CATALOGUE, DIRECTIONS, Definition
+from measurements.models import Biomarker
+from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.units import parse_unit
+from measurements.units.spelling import readable_unit
+from measurements.validation.nearness import squeezed
+from tests.making import PLATFORM, make_member, make_trial
+from trials.errors import InConflict, NotAllowed, RuleBroken
+from trials.models import Laboratory
+from trials.services.lifecycle import change_status
+
+CODES = (
+    "IL6 CRP TNF IL1B IL10 IL4 IGA FLUA IGG CD4 LYMPH NKC HIVRNA EBVVCA NEOPT LYMPROL CORT CAR OXT PSS10 CEQ WAISR "
+    "CARE BDI PGE2 MMP9 FIBRIN"
+)
+CONFIRMED = {
+    "IL6": "26881-3",
+    "CRP": "30522-7",
+    "IL10": "26848-2",
+    "IL1B": "13629-1",
+    "CD4": "24467-3",
+    "HIVRNA": "20447-9",
+    "CAR": "54235-7",
+}
+
+
+def test_every_code_and_class_is_there():
+    assert set(CODES.split()) == set(CATALOGUE)
+    assert {definition.outcome_class for definition in CATALOGUE.values()} == set(DIRECTIONS)
+    assert set(DIRECTIONS) == set(Biomarker.OutcomeClass.values)
+
+
+@pytest.mark.parametrize("definition", CATALOGUE.values(), ids=list(CATALOGUE))
+def test_definition(definition):
+    low, high = definition.range_in_numbers()
+    assert low < high
+    assert low >= 0 or definition.may_be_negative
+    assert parse_unit(definition.unit).code == definition.unit
+    assert definition.effective_direction in Biomarker.Direction.values
+
+
+def test_only_confirmed_loinc_codes_say_so():
+    assert {
+        code: each.loinc.code for code, each in CATALOGUE.items() if each.loinc and each.loinc.is_verified
+    } == CONFIRMED
+
+
+def test_no_alias_belongs_to_two_biomarkers():
+    names = [
+        squeezed(name) for each in CATALOGUE.values() for name in {squeezed(each.code), *map(squeezed, each.aliases)}
+    ]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.django_db
+class TestTrial:
+    def test_takes_codes_and_its_own(self):
+        trial = make_trial(status="draft")
+        own = Definition("IGGPG", "IgG to P. gingivalis", "antibody", "titer", direction="neutral")
+        add_biomarkers(trial=trial, biomarkers=["IL6", own], by=PLATFORM)
+        add_biomarkers(trial=trial, biomarkers=["CRP"], by=PLATFORM)
+        assert list(trial.biomarkers.values_list("code", "direction", "unit")) == [
+            ("IL6", "harmful", "pg/mL"),
+            ("IGGPG", "neutral", "{titer}"),
+            ("CRP", "harmful", "mg/L"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("biomarkers", "code"),
+        [
+            (["XYZ"], "biomarker_unknown"),
+            (["IL6", "IL6"], "biomarker_taken"),
+            ([Definition("A", "A", "stress", "parsecs")], "unit_unknown"),
+        ],
+    )
+    def test_refuses(self, biomarkers, code):
+        trial = make_trial(status="draft")
+        with pytest.raises(RuleBroken) as refused:
+            add_biomarkers(trial=trial, biomarkers=biomarkers, by=PLATFORM)
+        assert refused.value.code == code
+        assert not trial.biomarkers.exists()
+
+    def test_not_after_recruitment(self):
+        trial = change_status(trial=make_trial(), to="follow_up", by=PLATFORM)
+        with pytest.raises(InConflict):
+            add_biomarkers(trial=trial, biomarkers=["IL6"], by=PLATFORM)
+
+    def test_needs_the_right(self):
+        trial = make_trial()
+        with pytest.raises(NotAllowed):
+            add_biomarkers(trial=trial, biomarkers=["IL6"], by=make_member(trial, "monitor"))
+        assert add_biomarkers(trial=trial, biomarkers=["IL6"], by=make_member(trial, "data_manager"))
+
+    def test_an_assay_in_a_unit_that_converts(self):
+        trial = make_trial()
+        [biomarker] = add_biomarkers(trial=trial, biomarkers=["CORT"], by=PLATFORM)
+        site = Laboratory.objects.get(trial=trial, code="site")
+        limits = Limits(quantification=Decimal("0.1"))
+        assay = add_assay(
+            trial=trial, laboratory=site, biomarker=biomarker, code="lcms", unit="ug/dL", limits=limits, by=PLATFORM
+        )
+        assert assay.unit == "ug/dL"
+        with pytest.raises(RuleBroken, match="does not convert"):
+            add_assay(trial=trial, laboratory=site, biomarker=biomarker, code="x", unit="IU/mL", by=PLATFORM)
+        with pytest.raises(RuleBroken, match="already"):
+            add_assay(trial=trial, laboratory=site, biomarker=biomarker, code="lcms", unit="ug/dL", by=PLATFORM)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("{cells}/uL", "cells/µL"),
+        ("10*9/L", "10⁹/L"),
+        ("pg/mL", "pg/mL"),
+        ("ug/mL", "µg/mL"),
+        ("{score}", "points"),
+        ("[IU]/mL", "IU/mL"),
+        ("%", "%"),
+    ],
+)
+def test_units_as_people_read_them(code, shown):
+    assert readable_unit(code) == shown
