@@ -47,5 +47,7 @@ def committed(django_db_setup: None, database_name: str, django_db_blocker: Any)
 def platform(committed: str, tmp_path: Path, worker_id: str) -> Iterator[str]:
     """The address of the whole platform, running on a database in which transactions commit."""
     number = int(worker_id.removeprefix("gw")) if worker_id.startswith("gw") else 0
-    with running_platform(committed, tmp_path, first_port=8200 + 20 * number, queue=f"{worker_id}-{tmp_path.name}") as base_url:
+    with running_platform(
+        committed, tmp_path, first_port=8200 + 20 * number, queue=f"{worker_id}-{tmp_path.name}"
+    ) as base_url:
         yield base_url

@@ -17,6 +17,7 @@ from trials.services.lifecycle import allocation_key, change_status, register_tr
 from trials.services.people import create_account, grant_role
 
 PLATFORM = Actor(process="test")
+PASSWORD = "a long enough password"
 ARMS = (
     ArmDesign("cbt", "CBT", "intervention", intervention_type="cbt"),
     ArmDesign("waitlist", "Waitlist", "waitlist", is_reference=True),
@@ -60,7 +61,7 @@ def make_member(trial: Trial, role: str, site: str | None = None) -> Actor:
     """Return a person who holds this role in the trial."""
     email = f"{role}-{site or 'all'}@example.org"
     user = User.objects.filter(email=email).first() or create_account(
-        email=email, name=role.replace("_", " ").title(), password="a long enough password", by=PLATFORM
+        email=email, name=role.replace("_", " ").title(), password=PASSWORD, by=PLATFORM
     )
     grant_role(trial=trial, user=user, role=role, by=PLATFORM, site=trial.sites.get(code=site) if site else None)
     return Actor(user=user)

@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from base64 import b64encode
 from contextlib import ExitStack
 from urllib.parse import urlsplit, urlunsplit
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 
 TEMPLATE = "studyplatform_template"
+PATIENCE_SECONDS = 20
 
 
 def database_url(url: str, name: str) -> str:
@@ -27,9 +29,23 @@ def database_url(url: str, name: str) -> str:
 def clone(name: str) -> str:
     """Make the database `name` anew as a copy of the migrated template; return the application's address of it."""
     with psycopg.connect(os.environ["STUDYPLATFORM_TEST_OWNER_URL"], autocommit=True) as owner:
-        owner.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-        owner.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
+        _when_nobody_uses_it(owner, f'DROP DATABASE IF EXISTS "{name}"')
+        _when_nobody_uses_it(owner, f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE}')
     return database_url(os.environ["STUDYPLATFORM_TEST_APPLICATION_URL"], name)
+
+
+def _when_nobody_uses_it(owner: psycopg.Connection, statement: str) -> None:
+    """Wait for backends whose clients have just gone, and for autovacuum, which the owner may not end."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            owner.execute(statement)
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _start() -> None:
@@ -51,7 +67,7 @@ def _start() -> None:
         OPENBLAS_NUM_THREADS="1",
     )
     with psycopg.connect(addresses["DATABASE_OWNER_URL"], autocommit=True) as owner:
-        owner.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        owner.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
         owner.execute(f"CREATE DATABASE {TEMPLATE}")
     os.environ["DATABASE_URL"] = database_url(addresses["DATABASE_URL"], TEMPLATE)
     migrated = subprocess.run(
