@@ -1,17 +1,17 @@
 """CALM-Sleep: simulated people, screened, consented and randomized through the platform's own services."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from demo import calm_sleep as simulation
 from demo.calm_sleep import ScreenedPerson
 from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.services.visits import record_attendance
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
 from trials.models import Laboratory, Participant, Site, Trial
-from trials.services.attendance import record_attendance
 from trials.services.design import ArmDesign, FactorDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
 from trials.services.lifecycle import change_status, register_trial
@@ -136,19 +136,29 @@ def enrolled_in(trial: Trial, today: date) -> list[Enrolled]:
     return [Enrolled(people[each.number or 0], each, each.allocation.arm.kind) for each in participants]
 
 
-def attend(trial: Trial, enrolled: list[Enrolled]) -> None:
-    """Record which visits were attended, and why others were missed."""
-    baseline, six_months = (trial.visits.get(code=code) for code in ("baseline", "six_months"))
-    for person, participant, _ in enrolled:
-        record_attendance(participant=participant, visit=baseline, by=PLATFORM, attended_on=person.baseline_on)
-        if person.six_months_on or person.six_months_missed:
-            record_attendance(
-                participant=participant,
-                visit=six_months,
-                by=PLATFORM,
-                attended_on=person.six_months_on,
-                missed_reason=person.six_months_missed,
-            )
+def attend(trial: Trial, enrolled: list[Enrolled], today: date) -> None:
+    """Record which visits were attended, when samples were drawn, and why visits were missed."""
+    visits = {visit.code: visit for visit in trial.visits.all()}
+    for each in enrolled:
+        person = each.person
+        for code, on, missed in (
+            ("baseline", person.baseline_on, ""),
+            ("six_months", person.six_months_on, person.six_months_missed),
+        ):
+            if on or missed:
+                record_attendance(
+                    participant=each.participant,
+                    visit=visits[code],
+                    by=PLATFORM,
+                    attended_on=on,
+                    missed_reason=missed,
+                    drawn_at=_drawn_at(each, code, today),
+                )
+
+
+def _drawn_at(each: Enrolled, visit: str, today: date) -> datetime | None:
+    rows = simulation.results_for(each.person, each.arm_kind, visit, today)
+    return datetime.fromisoformat(rows[0]["collected_at"]) if rows else None
 
 
 def results(enrolled: list[Enrolled], visit: str, today: date) -> Iterator[Row]:

@@ -71,7 +71,7 @@ def _follow(trial: Trial, poster: Poster) -> int:
     """Record CALM-Sleep's visits and post what was measured; return the number of results."""
     today = (trial.recruitment_starts or timezone.localdate()) + timedelta(days=RECRUITING_FOR_DAYS)
     enrolled = calm_sleep.enrolled_in(trial, today)
-    calm_sleep.attend(trial, enrolled)
+    calm_sleep.attend(trial, enrolled, today)
     deliveries: tuple[tuple[str, Iterable[Row]], ...] = (
         ("plate-1", calm_sleep.results(enrolled, "baseline", today)),
         ("plate-1", calm_sleep.corrections(enrolled, today)),

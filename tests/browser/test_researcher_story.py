@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from measurements.services.visits import record_attendance
 from tests.making import PASSWORD, PLATFORM
 from trials.models import Participant, Trial
 from trials.permissions import Role
-from trials.services.attendance import record_attendance
 from trials.services.enrollment import record_consent, screen_participant
 from trials.services.people import add_laboratory, create_account, create_laboratory_credential, grant_role
 from trials.services.randomization import randomize_participant
