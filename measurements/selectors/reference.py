@@ -235,12 +235,14 @@ def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef]) -> BiomarkerRef
     )
 
 
+# Without `r.trial_id = ...`: specimens belong to one trial, and where statistics are missing that condition would make
+# the planner read every result of the trial.
 CURRENT = """
 SELECT r.id, r.specimen_id, b.code, a.code, r.assay_id, r.run, r.replicate, r.revision, r.value, r.value_as_sent,
        r.unit_as_sent, r.comparator, r.flag, r.status
 FROM measurements_result r JOIN measurements_biomarker b ON b.id = r.biomarker_id
 LEFT JOIN measurements_assay a ON a.id = r.assay_id
-WHERE r.specimen_id = ANY(%(specimens)s) AND r.laboratory_id = %(laboratory)s AND r.trial_id = %(trial)s
+WHERE r.specimen_id = ANY(%(specimens)s) AND r.laboratory_id = %(laboratory)s
   AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)"""
 
 

@@ -33,6 +33,7 @@ ICONS: Mapping[str, str] = {
     "download": "M12 4v11m-4.5-4.5L12 15l4.5-4.5M5 20h14",
     "flask": "M9.5 3h5M10.5 3v6.5L5 19a1.5 1.5 0 0 0 1.3 2h11.4a1.5 1.5 0 0 0 1.3-2l-5.5-9.5V3M7.5 15h9",
     "info": "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Zm0 8v5m0-8.5v.01",
+    "key": "M15 4a5 5 0 1 0 0 10 5 5 0 0 0 0-10Zm-3.6 8.6L4 20v1h3v-2h2v-2h2l1.5-1.5M16 8v.01",
     "lock": "M6 11h12v9H6Zm2.5 0V7.5a3.5 3.5 0 0 1 7 0V11",
     "menu": "M4 7h16M4 12h16M4 17h16",
     "people": "M9 5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7ZM3 20a6 6 0 0 1 12 0m1-14a3.5 3.5 0 0 1 0 6m3 3a6 6 0 0 1 2 5",
@@ -86,7 +87,8 @@ DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "exports", gettext_lazy("Exports")),
     Destination(SETUP, "protocol", gettext_lazy("Protocol")),
     Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
-    Destination(SETUP, "people", gettext_lazy("People and rights"), ("laboratories",)),
+    Destination(SETUP, "laboratories", gettext_lazy("Laboratories")),
+    Destination(SETUP, "people", gettext_lazy("People and rights")),
     Destination(SETUP, "audit-trail", gettext_lazy("Audit trail")),
 )
 
