@@ -25,7 +25,7 @@ from analytics.api.shapes import (
     export_shape,
     run_shape,
 )
-from analytics.exports.building import hand_out
+from analytics.exports.building import file_name, hand_out
 from analytics.exports.copying import csv_stream
 from analytics.exports.rights import Scope, effects_scope_of, scope_of
 from analytics.selectors.estimates import descriptions_of, estimates_of
@@ -108,7 +108,7 @@ class ExportDownload(APIView):
         by = actor_of(request)
         export = visible_export(reference, by)
         path = hand_out(export=export, by=by)
-        name = f"{export.trial.slug}_v{export.data_version}_{export.data_sha256[:6]}.zip"
+        name = file_name(export)
         return FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="application/zip")
 
 

@@ -77,6 +77,11 @@ def _refresh(trial: Trial, by: Actor) -> None:
     recompute_estimates(trial=trial, by=by)
 
 
+def file_name(export: Export) -> str:
+    """Return a name for the finished file that tells which data are in it."""
+    return f"{export.trial.slug}_v{export.data_version}_{export.data_sha256[:6]}.zip"
+
+
 def hand_out(*, export: Export, by: Actor) -> Path:
     """Return the finished file for its requester and record the download.
 

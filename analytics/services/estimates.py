@@ -28,16 +28,28 @@ class PlannedEstimate:
 def estimate_trial(outcomes: Outcomes, specification: dict[str, Any]) -> list[PlannedEstimate]:
     """Return every estimate, by biomarker, then visit, then arm; the same data give the same numbers.
 
-    Benjamini-Hochberg runs over all estimates at the same visit by the same method and measure, Holm over the
-    primary estimates of the same measure (statistics.md, 7).
+    Benjamini-Hochberg runs over all biomarkers at the same visit by the same method, Holm over all primary estimates
+    (statistics.md, 7). What one method says of one biomarker in several measures (a log difference, its ratio, its
+    percent) is one test with one p value and counts once.
     """
     estimates = list(_unadjusted(outcomes, specification))
+    tests = {_test(each): each for each in estimates if each.effect.result.p_value is not None}
     adjusted = adjust_families(
-        [each.effect.result.p_value for each in estimates],
-        [(each.visit, each.effect.result.method, each.effect.result.measure) for each in estimates],
-        [each.effect.result.measure if each.role == PRIMARY else None for each in estimates],
+        [each.effect.result.p_value for each in tests.values()],
+        [(each.visit, each.effect.result.method) for each in tests.values()],
+        [PRIMARY if each.role == PRIMARY else None for each in tests.values()],
     )
-    return [replace(each, p_bh=bh, p_holm=holm) for each, (bh, holm) in zip(estimates, adjusted, strict=True)]
+    found = dict(zip(tests, adjusted, strict=True))
+    return [_with(each, *found.get(_test(each), (None, None))) for each in estimates]
+
+
+def _test(estimate: PlannedEstimate) -> tuple[str, str, str, str]:
+    return estimate.biomarker, estimate.visit, estimate.effect.arm, estimate.effect.result.method
+
+
+def _with(estimate: PlannedEstimate, p_bh: float | None, p_holm: float | None) -> PlannedEstimate:
+    """Return the estimate with its adjusted p values; without a p value it has none."""
+    return replace(estimate, p_bh=p_bh, p_holm=p_holm) if estimate.effect.result.p_value is not None else estimate
 
 
 def _unadjusted(outcomes: Outcomes, specification: dict[str, Any]) -> Iterator[PlannedEstimate]:

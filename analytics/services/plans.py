@@ -20,8 +20,8 @@ DEFAULT_SPECIFICATION: dict[str, Any] = {
     # Pairs of biomarker and visit; everything else is secondary.
     "primary": [],
     "families": {
-        "benjamini_hochberg": ["visit", "population", "method", "measure"],
-        "holm": ["population", "measure"],
+        "benjamini_hochberg": "all biomarkers at the same visit, population and method",
+        "holm": "all primary estimates",
     },
 }
 

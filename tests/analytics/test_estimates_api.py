@@ -104,7 +104,8 @@ def test_descriptives_are_given_per_arm(client: Client) -> None:
     places = [(row["biomarker"], row["visit"], row["arm"]) for row in body["descriptives"]]
     assert len(places) == len(set(places)) == 2 * 2 * 2
     assert {arm for _, _, arm in places} == {INTERVENTION, WAITLIST}
-    assert all(row["randomized"] == 8 and row["moments"]["n"] == 8 for row in body["descriptives"])
+    assert all(row["randomized"] == row["available"] == row["moments"]["n"] for row in body["descriptives"])
+    assert sum(row["randomized"] for row in body["descriptives"]) == 2 * 2 * 16
 
 
 @pytest.mark.django_db

@@ -1,5 +1,6 @@
 """The OPT trial through the platform's own way from frames to estimates, against R (s01, s02)."""
 
+import copy
 import csv
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from analytics.services.estimates import PlannedEstimate, estimate_trial
 from analytics.services.outcomes import Design, Measure, Outcomes
 from analytics.services.plans import DEFAULT_SPECIFICATION
+from analytics.statistics.multiplicity import adjust
 
 ROOT = Path(__file__).parents[2]
 # Values at these floors are below the limit (demo/opt/PROVENANCE.md); as numbers they would be analysed otherwise.
@@ -105,6 +107,20 @@ def test_benjamini_hochberg_runs_over_the_eleven(estimates: dict[Any, PlannedEst
     wanted = read("s02_ancova_opt_panel")["adjusted"]["BH"][code]
     assert estimates[code, "ancova_hc3", "log_difference"].p_bh == pytest.approx(wanted, rel=1e-9)
     assert estimates[code, "ancova_hc3", "log_difference"].p_holm is None
+
+
+def test_a_biomarker_on_another_scale_is_in_the_same_family(outcomes: Outcomes) -> None:
+    """On the scale as measured the measure has another name; the family is that of the method all the same."""
+    mixed = tuple(Measure(code, "identity" if code == "crp" else "log", "harmful") for code in CODES)
+    design = Design(outcomes.design.arms, "baseline", ("follow_up",), mixed)
+    other = copy.copy(outcomes)
+    other.design = design
+    found = [each for each in estimate_trial(other, DEFAULT_SPECIFICATION) if each.effect.result.method == "ancova_hc3"]
+    p = {each.biomarker: each.effect.result.p_value for each in found if each.effect.result.p_value is not None}
+    wanted = dict(zip(p, adjust(list(p.values()), "BH"), strict=True))
+    assert len(p) == 11
+    for each in found:
+        assert each.p_bh == wanted.get(each.biomarker)
 
 
 @pytest.mark.parametrize("code", ["il6", "tnf"])

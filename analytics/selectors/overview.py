@@ -1,0 +1,129 @@
+"""What a trial's first page counts: people, values, questions, deliveries; by arm only for those who see arms."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Count, Min, Q, QuerySet
+from django.utils import timezone
+
+from measurements.models import Query, Result, Submission
+from trials.access import Actor, has_permission, require
+from trials.models import Allocation, Membership, Participant, Trial, Visit
+from trials.models.trial import days_from_anchor
+from trials.permissions import Permission, Role
+from trials.selectors.trials import trials_visible_to
+
+
+@dataclass(frozen=True)
+class TrialCard:
+    """A trial on the first page: how far it is, and what the person is in it."""
+
+    trial: Trial
+    randomized: int
+    open_queries: int
+    roles: tuple[str, ...]
+
+
+def trial_cards(by: Actor) -> list[TrialCard]:
+    """Return the person's trials, those that go on first."""
+    trials: QuerySet[Trial] = trials_visible_to(by).annotate(
+        randomized=Count("allocations", distinct=True),
+        open_queries=Count("queries", filter=~Q(queries__state=Query.State.CLOSED), distinct=True),
+    )
+    held = Membership.objects.filter(user=by.user, ended_at=None).values_list("trial_id", "role").order_by("role")
+    roles: dict[int, list[str]] = {}
+    for trial_id, role in held:
+        names = roles.setdefault(trial_id, [])
+        if (name := str(Role(role).label)) not in names:
+            names.append(name)
+    cards = [
+        TrialCard(trial, trial.randomized, trial.open_queries, tuple(roles.get(trial.pk, ())))  # type: ignore[attr-defined]
+        for trial in trials
+    ]
+    return sorted(cards, key=lambda card: (card.trial.status in {"archived", "unblinded"}, card.trial.title))
+
+
+def chosen_follow_up(trial: Trial, code: str | None = None) -> Visit | None:
+    """Return the follow-up visit of this code; else the six-month visit, else the first after baseline."""
+    follow_ups = follow_up_visits(trial)
+    named = [visit for visit in follow_ups if visit.code == code]
+    six_months = [visit for visit in follow_ups if visit.kind == Visit.Kind.SIX_MONTHS]
+    return next(iter([*named, *six_months, *follow_ups]), None)
+
+
+def follow_up_visits(trial: Trial) -> list[Visit]:
+    """Return the visits after baseline."""
+    return [visit for visit in trial.visits.all() if visit.kind != Visit.Kind.BASELINE]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Of the randomized: how many have a value at a visit, and how many are not due there yet."""
+
+    randomized: int
+    measured: int
+    not_yet_due: int
+
+    @property
+    def due(self) -> int:
+        """How many were due so far."""
+        return self.randomized - self.not_yet_due
+
+
+def visit_progress(trial: Trial, visit: Visit, by: Actor, *, by_arm: bool) -> dict[str, Progress]:
+    """Return the progress of a visit by arm code, or of all together under the empty code.
+
+    By arm only for those who see allocations of the whole trial.
+    """
+    require(by, Permission.TRIAL_VIEW, trial)
+    if by_arm:
+        require(by, Permission.ALLOCATION_VIEW, trial)
+    measured = _measured(trial, visit)
+    counts: dict[str, Counter[str]] = {}
+    rows = Allocation.objects.filter(trial=trial).values_list(
+        "participant_id", "arm__code", "participant__randomized_on", "participant__state"
+    )
+    today = timezone.localdate()
+    for participant, arm, randomized_on, state in rows:
+        count = counts.setdefault(arm if by_arm else "", Counter())
+        count["randomized"] += 1
+        count["measured"] += participant in measured
+        waits = participant not in measured and state == Participant.State.RANDOMIZED
+        count["not_yet_due"] += waits and not _is_past(visit, randomized_on, today)
+    return {
+        arm: Progress(count["randomized"], count["measured"], count["not_yet_due"]) for arm, count in counts.items()
+    }
+
+
+def _measured(trial: Trial, visit: Visit) -> set[int]:
+    current = Result.objects.filter(trial=trial, specimen__visit=visit, superseded_by=None, value__isnull=False)
+    return set(current.values_list("specimen__participant_id", flat=True).distinct())
+
+
+def _is_past(visit: Visit, randomized_on: date | None, today: date) -> bool:
+    """Return whether the visit's window is over; where no date is known, nothing is still to come."""
+    return randomized_on is None or randomized_on + timedelta(days=days_from_anchor(visit.window_to)) < today
+
+
+@dataclass(frozen=True)
+class OpenQueries:
+    """Questions that wait for an answer, and since when the oldest does."""
+
+    count: int
+    oldest: datetime | None
+
+
+def open_queries(trial: Trial, by: Actor) -> OpenQueries:
+    """Return how many queries of the trial are not closed."""
+    require(by, Permission.TRIAL_VIEW, trial)
+    waiting = Query.objects.filter(trial=trial).exclude(state=Query.State.CLOSED)
+    found = waiting.aggregate(count=Count("pk"), oldest=Min("opened_at"))
+    return OpenQueries(found["count"], found["oldest"])
+
+
+def last_submission(trial: Trial, by: Actor) -> Submission | None:
+    """Return the newest delivery; None where there is none or the caller sees no results."""
+    if not has_permission(by, Permission.RESULT_VIEW, trial):
+        return None
+    return Submission.objects.filter(trial=trial).select_related("laboratory").first()

@@ -1,0 +1,117 @@
+"""Participants: the list with its status grid, and one participant's page."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from analytics.selectors.participants import course_of, values_of
+from analytics.views.grid import Cell, grid_of
+from trials.access import actor_of, allocation_sites, has_permission
+from trials.models import Attendance, Participant, Trial, Visit
+from trials.permissions import Permission
+from trials.selectors.participants import allocated_arm, participants_visible_to, visible_participant
+from trials.selectors.trials import visible_trial
+
+PAGE_SIZE = 25
+ORDERS = {
+    "code": ("number", "screening_number"),
+    "site": ("site__name", "number"),
+    "state": ("state", "number"),
+    "randomized": ("randomized_on", "number"),
+}
+
+
+@require_safe
+def participants(request: HttpRequest, slug: str) -> HttpResponse:
+    """The participants that this person sees: `state` and `site` narrow the list, `sort` orders it."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    found = _chosen(participants_visible_to(by, trial), trial, request)
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {
+        "trial": trial,
+        "page": page,
+        "grid": grid_of(trial, list(page.object_list), by),
+        "states": Participant.State.choices,
+        "sites": trial.sites.all(),
+        "state": request.GET.get("state", ""),
+        "site": request.GET.get("site", ""),
+        "may_export": has_permission(by, Permission.EXPORT, trial),
+        "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial)
+        and trial.status == Trial.Status.RECRUITING,
+    }
+    return render(request, "analytics/participants.html", context)
+
+
+def _chosen(found: QuerySet[Participant], trial: Trial, request: HttpRequest) -> QuerySet[Participant]:
+    """Narrow and order by what the address says; what it does not know it leaves."""
+    state, site = request.GET.get("state", ""), request.GET.get("site", "")
+    if state in Participant.State.values:
+        found = found.filter(state=state)
+    sites = {each.code: each for each in trial.sites.all()}
+    if site in sites:
+        found = found.filter(site=sites[site])
+    sort = request.GET.get("sort", "")
+    order = ORDERS.get(sort.removeprefix("-"), ORDERS["code"])
+    return found.order_by(*(f"-{field}" if sort.startswith("-") else field for field in order), "pk")
+
+
+@dataclass(frozen=True)
+class VisitLine:
+    """One planned visit of one participant: window, what came of it, and how complete its values are."""
+
+    visit: Visit
+    window: tuple[date, date, date] | None
+    attendance: Attendance | None
+    cell: Cell
+
+
+@require_safe
+def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
+    """One participant: visits with their windows, values, and what happened."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    person = visible_participant(code, by, trial)
+    sees_arm = person.site_id in allocation_sites(by, trial)
+    (line,) = grid_of(trial, [person], by).lines
+    context: dict[str, Any] = {
+        "trial": trial,
+        "participant": person,
+        "arm": allocated_arm(person, by),
+        "sees_arm": sees_arm,
+        "strata": _levels(trial, person),
+        "visits": _visit_lines(person, line.cells),
+        "values": values_of(person, by) if has_permission(by, Permission.RESULT_VIEW, trial) else None,
+        "events": course_of(person, by),
+        "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial, site=person.site),
+    }
+    return render(request, "analytics/participant.html", context)
+
+
+def _levels(trial: Trial, person: Participant) -> list[tuple[str, str]]:
+    """Return the participant's level of every factor but the site, by name."""
+    return [
+        (factor.name, next((each["name"] for each in factor.levels if each["code"] == level), level))
+        for factor in trial.factors.filter(is_site=False)
+        if (level := person.strata.get(factor.code))
+    ]
+
+
+def _visit_lines(person: Participant, cells: tuple[Cell, ...]) -> list[VisitLine]:
+    attended = {each.visit_id: each for each in person.attendances.all()}
+    anchor = person.randomized_on
+    return [
+        VisitLine(
+            cell.visit,
+            cell.visit.window(anchor) if anchor and cell.visit.anchor == Visit.Anchor.RANDOMIZATION else None,
+            attended.get(cell.visit.pk),
+            cell,
+        )
+        for cell in cells
+    ]
