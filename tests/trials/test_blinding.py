@@ -99,15 +99,17 @@ def test_from_unblinding_on_the_laboratory_alone_stays_blinded(signed_in, with_t
 
 
 def test_who_draws_the_arm_does_not_change_what_the_blinded_read(with_token) -> None:
-    """One more participant in either arm gives the blinded the same counts: received is never inferred."""
+    """One more participant in either arm gives the blinded the same counts, a started intervention included."""
     trial = make_trial(arms=ARMS, is_open_label=False, sites=("leeds",), factors={})
     client = with_token(make_member(trial, "coordinator"))
     seen = set()
     for number in range(1, 9):
         participant = screen_participant(trial=trial, site=trial.sites.get(), by=PLATFORM, screened_on=DAY)
         participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
-        randomize_participant(participant=participant, by=PLATFORM, on=DAY)
+        arm = randomize_participant(participant=participant, by=PLATFORM, on=DAY).arm
+        if arm.kind == "intervention":
+            record_event(participant=participant, kind="intervention_started", by=PLATFORM, on=DAY)
         counts = client.get("/api/v1/trials/t/consort/").json()
         arm = counts["arms"][0]
         seen.add((counts["randomized"] - number, arm["allocated"] - number, arm["received"], arm["not_started"]))
-    assert seen == {(0, 0, 0, 0)}
+    assert seen == {(0, 0, None, None)}

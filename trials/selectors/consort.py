@@ -15,17 +15,18 @@ Kind = ParticipantEvent.Kind
 class ArmCounts:
     """What became of the participants of one arm, or of all together (`code`, `name` and `kind` are then empty).
 
-    `received` counts those whose intervention was recorded as started. It is never inferred from the arm's kind: a
-    pooled count that rose as somebody joins the waitlist would tell their arm. Reasons are counted per arm only.
+    `received` counts those whose intervention was recorded as started. What concerns the intervention is counted per
+    arm only and is None for all arms together: mostly one arm has an intervention to start, so that such a count, as
+    it rises, would tell that arm's size and who is in it.
     """
 
     code: str
     name: str
     kind: str
     allocated: int
-    received: int
-    not_started: int
-    discontinued: int
+    received: int | None
+    not_started: int | None
+    discontinued: int | None
     withdrawn: int
     lost_to_follow_up: int
     died: int
@@ -100,9 +101,9 @@ def _counts(arm: Arm | None, members: set[int], happened: Happened) -> ArmCounts
         name=arm.name if arm else "",
         kind=arm.kind if arm else "",
         allocated=len(members),
-        received=count(Kind.INTERVENTION_STARTED),
-        not_started=count(Kind.INTERVENTION_NOT_STARTED),
-        discontinued=count(Kind.INTERVENTION_DISCONTINUED),
+        received=count(Kind.INTERVENTION_STARTED) if arm else None,
+        not_started=count(Kind.INTERVENTION_NOT_STARTED) if arm else None,
+        discontinued=count(Kind.INTERVENTION_DISCONTINUED) if arm else None,
         withdrawn=count(Kind.FOLLOW_UP_WITHDRAWN),
         lost_to_follow_up=count(Kind.LOST_TO_FOLLOW_UP),
         died=count(Kind.DIED),
