@@ -135,14 +135,15 @@ def _arm_flow(arm: ArmCounts, progress: Progress, *, started: bool) -> ArmFlow:
     In the column of all arms together nothing is said of interventions: a count that rises as somebody's begins would
     tell their arm.
     """
+    not_started = arm.not_started or 0
     is_inferred = arm.kind != Arm.Kind.INTERVENTION or not started
     return ArmFlow(
         name=arm.name or _("Allocated"),
         allocated=arm.allocated,
-        received=arm.allocated - arm.not_started if is_inferred else arm.received,
+        received=arm.allocated - not_started if is_inferred else arm.received or 0,
         followed_up=progress.measured,
         kind=arm.kind,
-        not_received=_reasons(arm.not_started, arm.not_started_reasons) if arm.code else (),
+        not_received=_reasons(not_started, arm.not_started_reasons),
         lost=_reasons(arm.lost_to_follow_up, arm.lost_reasons),
         not_yet_due=progress.not_yet_due,
     )
