@@ -97,15 +97,17 @@ def spawn(service: Service) -> subprocess.Popen[bytes]:
             user=account.uid if account else None,
             group=account.gid if account else None,
             extra_groups=[] if account else None,
+            umask=0o077,  # exports and logs hold what other accounts of this machine may not read
             preexec_fn=ending_with_parent(service.stop_signals[0]),
         )
 
 
 def rotate(log: Path) -> None:
-    """Make the log's directory, and set a log aside that has grown large (one old one is kept)."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    """Make the log and its directory, readable by this account alone; set aside one that has grown large."""
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
         log.replace(log.with_suffix(".log.1"))
+    log.touch(mode=0o600)
 
 
 def ending_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:

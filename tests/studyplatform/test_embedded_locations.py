@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from studyplatform.embedded import locations
+from studyplatform.embedded import Service, locations
 from studyplatform.embedded.locations import (
     SOCKET_PATH_LIMIT,
     Account,
@@ -101,3 +101,13 @@ def test_socket_paths_fit_into_the_kernels_limit(tmp_path: Path) -> None:
 
 def test_a_servers_own_directory_admits_nobody_else(tmp_path: Path) -> None:
     assert owned_directory(tmp_path / "own", None).stat().st_mode & 0o777 == 0o700
+
+
+def test_logs_and_what_processes_write_are_for_this_account_alone(tmp_path: Path) -> None:
+    log, made = tmp_path / "log" / "p.log", tmp_path / "made"
+    service = Service("p", ["touch", str(made)], log)
+    service.start()
+    assert service.process is not None
+    service.process.wait(10)
+    modes = [path.stat().st_mode & 0o777 for path in (log.parent, log, made)]
+    assert modes == [0o700, 0o600, 0o600]
