@@ -31,7 +31,7 @@ def build_export(export_id: int) -> None:
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def note_alive() -> None:
-    """Say that a worker takes what the broker carries."""
-    from analytics.services import heartbeats
+    """Say that a worker takes what the broker carries, and is warm: the first computation need not load anything."""
+    from analytics.services import heartbeats, recompute  # noqa: F401 - loaded ahead of the first computation
 
     heartbeats.note_heartbeat(heartbeats.WORKER)

@@ -110,7 +110,7 @@ def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progr
         title=_("Flow of participants"),
         description=_("From assessment to follow-up: %(n)d randomized.") % {"n": counts.randomized},
         randomized=counts.randomized,
-        arms=tuple(_arm_flow(arm, progress.get(arm.code, Progress(0, 0, 0)), started=started) for arm in counts.arms),
+        arms=tuple(_arm_flow(arm, progress.get(arm.code, Progress(0, 0, 0))) for arm in counts.arms),
         assessed=counts.assessed,
         excluded=tuple((str(ParticipantEvent.ExclusionReason(reason).label), n) for reason, n in counts.excluded),
         visit=visit.name,
@@ -118,7 +118,7 @@ def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progr
             _("Assessed for eligibility"),
             _("Excluded"),
             _("Randomized"),
-            _("All arms together") if counts.is_pooled else _("Received as allocated: {n}"),
+            _received(counts, started=started),
             _("Did not receive: {n}"),
             _("{visit}: {n} of {total}"),
             _("Lost to follow-up: {n}"),
@@ -129,18 +129,25 @@ def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progr
     return Chart(consort_flow(flow), consort_flow(flow, NARROW))
 
 
-def _arm_flow(arm: ArmCounts, progress: Progress, *, started: bool) -> ArmFlow:
-    """Return one column. Who waits or is treated as usual receives that unless recorded otherwise.
+def _received(counts: ConsortCounts, *, started: bool) -> str:
+    """Return the words under an arm's name. Of all arms together nothing is said of interventions.
 
-    In the column of all arms together nothing is said of interventions: a count that rises as somebody's begins would
-    tell their arm.
+    A count that rises as somebody's intervention begins would tell their arm; and where nothing at all was recorded,
+    as of a trial taken over from elsewhere, nothing is claimed.
     """
+    if counts.is_pooled:
+        return _("All arms together")
+    return _("Received as allocated: {n}") if started else _("Start of interventions not recorded")
+
+
+def _arm_flow(arm: ArmCounts, progress: Progress) -> ArmFlow:
+    """Return one column. Who waits or is treated as usual receives that unless recorded otherwise."""
     not_started = arm.not_started or 0
-    is_inferred = arm.kind != Arm.Kind.INTERVENTION or not started
+    received = arm.received if arm.kind == Arm.Kind.INTERVENTION else arm.allocated - not_started
     return ArmFlow(
         name=arm.name or _("Allocated"),
         allocated=arm.allocated,
-        received=arm.allocated - not_started if is_inferred else arm.received or 0,
+        received=received or 0,
         followed_up=progress.measured,
         kind=arm.kind,
         not_received=_reasons(not_started, arm.not_started_reasons),

@@ -50,7 +50,6 @@ def trial_overview(request: HttpRequest, slug: str) -> HttpResponse:
         and trial.status == Trial.Status.RECRUITING,
         "may_export": has_permission(by, Permission.EXPORT, trial),
         "grid": _latest(trial, by),
-        "navigation_counts": {},
     }
     return render(request, "analytics/trial_overview.html", context)
 
