@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -26,7 +26,7 @@ from analytics.api.shapes import (
     run_shape,
 )
 from analytics.exports.building import file_name, hand_out
-from analytics.exports.copying import csv_stream
+from analytics.exports.copying import CsvStream
 from analytics.exports.rights import Scope, effects_scope_of, scope_of
 from analytics.selectors.estimates import descriptions_of, estimates_of
 from analytics.selectors.exports import visible_export
@@ -114,15 +114,19 @@ class ExportDownload(APIView):
 
 def _csv_answer(
     request: Request, slug: str, table: str, scope: Callable[[Actor, Trial], Scope]
-) -> StreamingHttpResponse:
+) -> HttpResponse | StreamingHttpResponse:
     by = actor_of(request)
     trial = visible_trial(slug, by)
     allowed = scope(by, trial)
-    # Before the stream begins: while rows flow, the connection can carry nothing else.
+    headers = {
+        "Content-Type": "text/csv; charset=utf-8",
+        "Content-Disposition": f'attachment; filename="{trial.slug}_{table}.csv"',
+    }
+    if request.method == "HEAD":
+        return HttpResponse(headers=headers)
+    # Before the first row leaves: what was sent in part was taken away too.
     audit.record_read("table.downloaded", by=by, trial=trial, target=trial, table=table)
-    answer = StreamingHttpResponse(csv_stream(table, allowed), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{trial.slug}_{table}.csv"'
-    return answer
+    return StreamingHttpResponse(CsvStream(table, allowed), headers=headers)
 
 
 CSV = extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS})
@@ -134,7 +138,7 @@ class ParticipantsCsv(APIView):
 
     content_negotiation_class = _AnyType
 
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per participant; the arm only for those who see allocations."""
         return _csv_answer(request, slug, "participants", scope_of)
 
@@ -145,7 +149,7 @@ class ResultsCsv(APIView):
 
     content_negotiation_class = _AnyType
 
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per result, as sent and as used."""
         return _csv_answer(request, slug, "results", scope_of)
 
@@ -156,7 +160,7 @@ class AnalysisCsv(APIView):
 
     content_negotiation_class = _AnyType
 
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per randomized participant, biomarker and follow-up visit, the baseline beside it."""
         return _csv_answer(request, slug, "analysis", scope_of)
 
@@ -167,6 +171,6 @@ class EstimatesCsv(APIView):
 
     content_negotiation_class = _AnyType
 
-    def get(self, request: Request, slug: str) -> StreamingHttpResponse:
+    def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream every estimate of the newest run in full precision."""
         return _csv_answer(request, slug, "estimates", effects_scope_of)
