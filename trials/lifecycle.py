@@ -13,6 +13,9 @@ MOVES: dict[tuple[str, str], Permission] = {
 
 DATA_STATE_AFTER = {"locked": "locked"}
 
+# What can neither be taken back nor is routine: the audit trail says why.
+NEEDS_REASON = frozenset({"locked", "unblinded"})
+
 
 def moves_from(status: str) -> dict[str, Permission]:
     """Return the statuses that can follow, with the permission that each move needs."""

@@ -140,7 +140,7 @@ def card(client: Client, trial: Trial) -> str:
 
 def test_after_unblinding_every_member_but_the_laboratorys_sees_effects(client: Client, trial: Trial) -> None:
     for status in ("follow_up", "locked", "unblinded"):
-        trial = change_status(trial=trial, to=status, by=PLATFORM)
+        trial = change_status(trial=trial, to=status, by=PLATFORM, reason="planned")
     for role in (Role.MONITOR, Role.EXPORT_STAFF):
         seen = {path: body for path, _, body in answers(client, trial, role)}
         assert "Hedges g" in seen[f"/trials/{trial.slug}/effects/"]

@@ -83,7 +83,7 @@ def test_the_audit_trail_does_not_tell_who_started_an_intervention(role, signed_
     assert b"intervention_started" not in page.content
     assert b"left out" in page.content
     for to in ("follow_up", "locked", "unblinded"):
-        trial = change_status(trial=trial, to=to, by=PLATFORM)
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     page = signed_in(make_member(trial, role)).get(address)
     assert b"intervention_started" in page.content
 
@@ -91,7 +91,7 @@ def test_the_audit_trail_does_not_tell_who_started_an_intervention(role, signed_
 def test_from_unblinding_on_the_laboratory_alone_stays_blinded(signed_in, with_token) -> None:
     trial = filled_trial()
     for to in ("follow_up", "locked", "unblinded"):
-        trial = change_status(trial=trial, to=to, by=PLATFORM)
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     for role in Role:
         member = make_member(trial, role)
         named = naming(signed_in(member), with_token(member))

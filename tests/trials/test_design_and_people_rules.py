@@ -66,6 +66,16 @@ def test_a_stale_look_at_the_trial_gives_no_right_to_lock_it() -> None:
         change_status(trial=stale, to="locked", by=manager)
 
 
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_locking_and_unblinding_need_a_reason(reason) -> None:
+    trial = change_status(trial=make_trial(), to="follow_up", by=PLATFORM)
+    for to in ("locked", "unblinded"):
+        with pytest.raises(RuleBroken) as caught:
+            change_status(trial=trial, to=to, by=PLATFORM, reason=reason)
+        assert caught.value.code == "reason_missing"
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
+
+
 def test_only_designers_register() -> None:
     trial = make_trial(status="draft")
     with pytest.raises(NotAllowed):
@@ -92,6 +102,37 @@ def test_roles() -> None:
     ended = held.ended_at
     end_role(membership=held, by=investigator)
     assert held.ended_at == ended
+
+
+def refused_role(trial, user, role, by, site=None) -> str:
+    with pytest.raises(RuleBroken) as caught:
+        grant_role(trial=trial, user=user, role=role, by=by, site=site)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("role", ["unblinded_statistician", "monitoring_board"])
+def test_who_decides_over_roles_stays_blinded(role) -> None:
+    trial = make_trial()
+    first, second = make_member(trial, "principal_investigator"), make_member(trial, "principal_investigator", "leeds")
+    statistician, monitor = make_member(trial, role, "ghent"), make_member(trial, "monitor")
+    user = create_account(email="a@example.org", name="A", password="x" * 20, by=PLATFORM, is_administrator=True)
+    administrator = Actor(user=user)
+    assert refused_role(trial, first.user, role, first) == "self_unblinding"
+    assert refused_role(trial, first.user, role, first, trial.sites.first()) == "self_unblinding"
+    assert refused_role(trial, user, role, administrator) == "self_unblinding"
+    assert refused_role(trial, second.user, role, first) == "manager_unblinded"
+    assert refused_role(trial, user, role, first) == "manager_unblinded"
+    assert refused_role(trial, statistician.user, "principal_investigator", first) == "manager_unblinded"
+    assert grant_role(trial=trial, user=monitor.user, role=role, by=first).role == role
+
+
+def test_from_unblinding_on_managers_may_see_but_not_by_their_own_hand() -> None:
+    trial = make_trial()
+    first, second = make_member(trial, "principal_investigator"), make_member(trial, "principal_investigator", "leeds")
+    for to in ("follow_up", "locked", "unblinded"):
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
+    assert refused_role(trial, first.user, "monitoring_board", first) == "self_unblinding"
+    assert grant_role(trial=trial, user=second.user, role="monitoring_board", by=first)
 
 
 def test_only_administrators_open_accounts() -> None:

@@ -229,6 +229,6 @@ def test_a_thing_happens_once_and_an_end_is_final(trial, site) -> None:
 def test_a_locked_trial_takes_nothing(trial, site) -> None:
     participant = randomized(trial, site)
     for to in ("follow_up", "locked"):
-        change_status(trial=trial, to=to, by=PLATFORM)
+        change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     code = code_of(InConflict, lambda: record_event(participant=participant, kind="completed", by=PLATFORM, on=DAY))
     assert code == "trial_closed"

@@ -65,7 +65,7 @@ def test_what_each_role_may_before_unblinding(role) -> None:
 def test_from_unblinding_on_everybody_but_the_laboratory_sees_arms(role) -> None:
     trial = make_trial()
     for to in ("follow_up", "locked", "unblinded"):
-        trial = change_status(trial=trial, to=to, by=PLATFORM)
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     more = set() if role == Role.LAB_MANAGER else UNBLINDED
     assert granted(make_member(trial, role), trial) == MAY[role] | more
 

@@ -27,7 +27,7 @@ def unblinded_trial(count: int = 9):
         participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
         randomize_participant(participant=participant, by=PLATFORM, levels={"sex": "FM"[number % 3 % 2]}, on=DAY)
     for to in ("follow_up", "locked", "unblinded"):
-        trial = change_status(trial=trial, to=to, by=PLATFORM)
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     return trial
 
 

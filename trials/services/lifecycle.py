@@ -10,8 +10,8 @@ from trials.access import Actor, require
 from trials.allocation.blocks import ArmRatio, Scheme, default_block_sizes, permuted_blocks
 from trials.allocation.seed import commitment, new_seed, seal_seed
 from trials.allocation.slots import encrypt_slot
-from trials.errors import InConflict
-from trials.lifecycle import DATA_STATE_AFTER, moves_from
+from trials.errors import InConflict, RuleBroken
+from trials.lifecycle import DATA_STATE_AFTER, NEEDS_REASON, moves_from
 from trials.models import AllocationSlot, RandomizationScheme, SealedSeed, Stratum, Trial
 from trials.permissions import Permission
 
@@ -35,7 +35,8 @@ def register_trial(*, trial: Trial, by: Actor) -> Trial:
 def change_status(*, trial: Trial, to: str, by: Actor, reason: str = "") -> Trial:
     """Move a trial one step on, as `trials.lifecycle` has it; registering seals the design, locking locks the data.
 
-    Raises InConflict for a move that is not in the table from where the trial stands now.
+    Raises InConflict for a move that is not in the table from where the trial stands now, RuleBroken for locking or
+    unblinding without a reason.
     """
     if to == Trial.Status.REGISTERED:
         return register_trial(trial=trial, by=by)
@@ -43,6 +44,8 @@ def change_status(*, trial: Trial, to: str, by: Actor, reason: str = "") -> Tria
         before = Trial.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=trial.pk)
         require(by, moves_from(before).get(to, Permission.TRIAL_RUN), trial)
         trial = _moved(trial, to)
+        if to in NEEDS_REASON and not reason.strip():
+            raise RuleBroken("reason_missing", "Say why: this step cannot be taken back.", field="reason")
         event.record("trial.moved", trial=trial, target=trial, detail={"from": before, "to": to})
     return trial
 

@@ -18,7 +18,14 @@ from trials.models import (
     Trial,
     User,
 )
-from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission, Role
+from trials.permissions import (
+    LABORATORY_SCOPES,
+    PERSONAL_SCOPES,
+    ROLE_PERMISSIONS,
+    UNBLINDED_PERMISSIONS,
+    Permission,
+    Role,
+)
 from trials.tokens import LABORATORY, PERSONAL, SANDBOX, new_token
 
 TOKEN_LIFE = timedelta(days=365)
@@ -34,18 +41,40 @@ def create_account(*, email: str, name: str, password: str, by: Actor, is_admini
 
 
 def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | None = None) -> Membership:
-    """Give a person a role in a trial, or at one of its sites only; asked again, return the one that is held."""
+    """Give a person a role in a trial, or at one of its sites only; asked again, return the one that is held.
+
+    Raises RuleBroken for a role that shows arms or effects, where it would unblind those who decide over roles.
+    """
     with audit.transaction(by=by) as event:
         require(by, Permission.PEOPLE_MANAGE, trial)
         if role not in Role.values:
             raise RuleBroken("role_unknown", f"“{role}” is not a role.", field="role")
         if site is not None and site.trial_id != trial.pk:
             raise RuleBroken("site_unknown", f"“{site.code}” is not a site of this trial.", field="site")
+        if not by.process:
+            _check_blinding(trial, user, Role(role), by)
         membership, _ = Membership.objects.get_or_create(trial=trial, user=user, role=role, site=site, ended_at=None)
         event.record(
             "role.granted", trial=trial, target=user, detail={"role": role, "site": site.code if site else None}
         )
     return membership
+
+
+def _check_blinding(trial: Trial, user: User, role: Role, by: Actor) -> None:
+    """Keep those who decide over roles blinded, in whichever order the two roles are asked for."""
+    unblinds = bool(ROLE_PERMISSIONS[role] & UNBLINDED_PERMISSIONS)
+    if unblinds and by.user == user:
+        raise RuleBroken("self_unblinding", f"Nobody makes themselves {role.label.lower()}: ask somebody else.")
+    if trial.is_unblinded:
+        return
+    held = set(Membership.objects.filter(trial=trial, user=user, ended_at=None).values_list("role", flat=True)) | {role}
+    permissions = frozenset().union(*(ROLE_PERMISSIONS[Role(each)] for each in held))
+    manages = user.is_administrator or Permission.PEOPLE_MANAGE in permissions
+    if manages and permissions & UNBLINDED_PERMISSIONS:
+        raise RuleBroken(
+            "manager_unblinded",
+            f"{user} would both see arms or effects and decide over roles. Before unblinding, those are two people.",
+        )
 
 
 def end_role(*, membership: Membership, by: Actor, reason: str = "") -> None:
