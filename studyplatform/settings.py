@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "studyplatform.second_factor.SecondFactorMiddleware",
     "studyplatform.errors.RuleBrokenMiddleware",
 ]
 

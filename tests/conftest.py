@@ -23,8 +23,8 @@ def django_db_setup(database_name: str, django_db_blocker: Any) -> Iterator[None
     clone(database_name)
     connections["default"].settings_dict["NAME"] = database_name
     connections.settings["default"]["NAME"] = database_name
+    yield
     with django_db_blocker.unblock():
-        yield
         connections.close_all()
 
 
