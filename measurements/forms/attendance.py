@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AttendanceForm(forms.Form):
-    """The day of a visit and the time of its draw, or the reason why it was missed."""
+    """The day of a visit and the time of its draw, or the reason why it was missed; why it changes."""
 
     attended_on = forms.DateField(
         label=_("Attended on"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
@@ -20,6 +20,7 @@ class AttendanceForm(forms.Form):
         widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
     )
     missed_reason = forms.CharField(label=_("Or missed, because"), required=False, max_length=300)
+    reason = forms.CharField(label=_("Reason for the change"), required=False, max_length=300)
 
     @property
     def drawn_at(self) -> datetime | None:

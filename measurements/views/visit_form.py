@@ -74,6 +74,7 @@ def visit_attendance(request: HttpRequest, slug: str, code: str, visit: str) -> 
                 attended_on=form.cleaned_data["attended_on"],
                 missed_reason=form.cleaned_data["missed_reason"].strip(),
                 drawn_at=form.drawn_at,
+                reason=form.cleaned_data["reason"],
             )
         except RuleBroken as error:
             if error.status not in {409, 422}:

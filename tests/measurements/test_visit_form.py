@@ -1,14 +1,16 @@
 """The visit form: each field as it is left, and the whole form without JavaScript."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from measurements.models import Query, Result, Specimen
-from tests.making import make_member
-from trials.models import Attendance, Trial
+from tests.making import PLATFORM, make_member
+from trials import audit
+from trials.models import Attendance, AuditEvent, Trial
 
 URL = "/trials/t/participants/T-001/visits/baseline/"
 
@@ -153,6 +155,58 @@ def test_attendance_is_a_day_or_a_reason(coordinator):
     assert Attendance.objects.get().missed_reason == "Moved away"
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "2026-02-05"])
+def test_a_visit_does_not_precede_screening(coordinator, day):
+    answer = coordinator.post(f"{URL}attendance/", {"attended_on": day})
+    assert answer.status_code == 422
+    assert "is too early: T-001 can have attended from 2026-02-06 on" in answer.content.decode()
+    assert not Attendance.objects.exists()
+
+
+def test_a_recorded_day_changes_for_a_reason_only(coordinator):
+    coordinator.post(f"{URL}attendance/", {"attended_on": "2026-03-01"})
+    assert coordinator.post(f"{URL}attendance/", {"attended_on": "2026-03-01"}).status_code == 302
+    for change in ({"attended_on": "2026-03-02"}, {"missed_reason": "Moved away"}):
+        refused = coordinator.post(f"{URL}attendance/", change)
+        assert refused.status_code == 422
+        assert 'name="reason"' in refused.content.decode()
+        assert "Say why what is recorded of the visit changes." in refused.content.decode()
+    assert Attendance.objects.get().attended_on == date(2026, 3, 1)
+    answer = coordinator.post(f"{URL}attendance/", {"attended_on": "2026-03-02", "reason": "Misread diary"})
+    assert answer.status_code == 302
+    assert Attendance.objects.get().attended_on == date(2026, 3, 2)
+    assert AuditEvent.objects.filter(verb="visit.recorded").latest("id").reason == "Misread diary"
+
+
+def test_a_recorded_draw_changes_for_a_reason_only(bench, coordinator):
+    sent = {"attended_on": "2026-03-01", "drawn_time": "08:10"}
+    coordinator.post(f"{URL}attendance/", sent)
+    bench.trial.refresh_from_db()
+    before = bench.trial.data_version
+    assert coordinator.post(f"{URL}attendance/", sent).status_code == 302
+    assert coordinator.post(f"{URL}attendance/", sent | {"drawn_time": "09:15"}).status_code == 422
+    assert drawn("S-1") == "08:10"
+    changed = sent | {"drawn_time": "09:15", "reason": "Clock was not set"}
+    assert coordinator.post(f"{URL}attendance/", changed).status_code == 302
+    assert drawn("S-1") == "09:15"
+    bench.trial.refresh_from_db()
+    assert bench.trial.data_version == before + 1
+
+
+def drawn(identifier):
+    return f"{timezone.localtime(Specimen.objects.get(identifier=identifier).drawn_at):%H:%M}"
+
+
+def test_a_draw_is_not_after_the_receipt(bench, coordinator):
+    with audit.transaction(by=PLATFORM) as event:
+        Specimen.objects.filter(identifier="S-1").update(received_at=datetime(2026, 3, 1, 8, tzinfo=UTC))
+        event.record("specimen.received", trial=bench.trial)
+    answer = coordinator.post(f"{URL}attendance/", {"attended_on": "2026-03-01", "drawn_time": "20:00"})
+    assert answer.status_code == 422
+    assert "was received before this time" in answer.content.decode()
+    assert not Attendance.objects.exists()
+
+
 def test_complete_after_attendance(coordinator):
     assert coordinator.post(URL, {"action": "complete"}).status_code == 409
     coordinator.post(f"{URL}attendance/", {"attended_on": "2026-03-01"})
@@ -177,9 +231,6 @@ def test_locked_data_are_read_only(bench, coordinator, leave):
 
 
 def lock(bench):
-    from tests.making import PLATFORM
-    from trials import audit
-
     with audit.transaction(by=PLATFORM) as event:
         Trial.objects.filter(pk=bench.trial.pk).update(data_state="frozen")
         event.record("trial.frozen", trial=bench.trial)
