@@ -10,7 +10,7 @@ from pathlib import Path
 
 FORBIDDEN = {
     "a package registry's host": re.compile(
-        rb"pypi[.]org|pythonhosted[.]org|registry[.]npmjs|npmjs[.](?:com|org)|unpkg[.]com|jsdelivr[.]net|crates[.]io"
+        rb"pyp[i][.]org|pythonhos[t]ed[.]org|registry[.]npm[j]s|npm[j]s[.](?:com|org)|unpkg[.]com|jsdelivr[.]net|crates[.]io"
     ),
     "a path of one machine": re.compile(rb"(?<![\w.:/<{}\]-])/(?:root|work|Users/\w+|home/\w+|opt/\w+|tmp/dev)/[\w.]"),
 }
