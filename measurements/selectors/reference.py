@@ -114,10 +114,15 @@ def _one(sql: str, parameters: Sequence[Any]) -> Any:
 
 def _texts(rows: Iterable[RowAsSent], name: str) -> list[str]:
     """The different texts of a field that could be ids at all; others are no use in a query."""
-    texts = {
-        tidied(text, name) for text in {getattr(row, name) for row in rows} if text and len(text) <= 4 * LONGEST[name]
-    }
-    return sorted(text for text in texts if len(text) <= LONGEST[name] and has_only_kept_characters(text, name))
+    return sorted({_possible_id(text, name) for text in {getattr(row, name) for row in rows}} - {""})
+
+
+def _possible_id(text: str | None, name: str) -> str:
+    """The text as the checker reads it; empty where nothing can have that id (the database refuses a NUL)."""
+    if not text or len(text) > 4 * LONGEST[name]:
+        return ""
+    text = tidied(text, name)
+    return text if len(text) <= LONGEST[name] and has_only_kept_characters(text, name) else ""
 
 
 PARTICIPANTS = """
@@ -288,7 +293,9 @@ def _held(
 
 def _made_ids(rows: Iterable[RowAsSent]) -> set[str]:
     """The ids of specimens that rows of participant and visit would have made, had the trial not been closed."""
-    return {f"{row.participant}-{row.visit}-1" for row in rows if row.participant and row.visit and not row.specimen}
+    places = {(row.participant, row.visit) for row in rows if not row.specimen}
+    named = ((_possible_id(participant, "participant"), _possible_id(visit, "visit")) for participant, visit in places)
+    return {f"{participant}-{visit}-1" for participant, visit in named if participant and visit}
 
 
 def _json(value: Any) -> Any:

@@ -93,7 +93,7 @@ def _check_attendance(participant: Participant, attended_on: date | None, missed
     if attended_on < first:
         raise RuleBroken(
             "date_too_early",
-            f"{attended_on.isoformat()} is too early: {participant.code} can have attended from {first.isoformat()} on.",
+            f"{attended_on} is too early: {participant.code} can have attended from {first} on.",
             field="attended_on",
         )
 

@@ -245,6 +245,17 @@ def test_another_site_is_as_unknown_as_nobody(bench):
     assert token.sub(b"", foreign.content) == token.sub(b"", missing.content)
 
 
+@pytest.mark.parametrize("code", ["%00", "T-001%00", "%E2%80%8B"])
+def test_a_code_that_cannot_exist_is_not_found(coordinator, code):
+    assert coordinator.get(URL.replace("T-001", code)).status_code == 404
+
+
+def test_an_answer_that_does_not_print_is_told(leave):
+    leave("CRP", "34")
+    assert leave("CRP", "34", "Infection\x00").status_code == 422
+    assert Query.objects.get().state == "open"
+
+
 def test_a_monitor_reads_and_does_not_write(bench, leave):
     client = signed_in(bench, "monitor")
     assert "disabled" in client.get(URL).content.decode()

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -103,6 +104,16 @@ def test_any_rows(bench, rows, query):
         assert 1 <= error["row"] <= len(rows)
         assert error["field"]
         assert error["message"]
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true", "?on_error=reject_rows&unknown_specimen=hold"])
+@pytest.mark.parametrize("field", ["participant", "visit", "specimen"])
+def test_an_id_with_a_nul_is_told_by_the_row_checker(bench, field, query):
+    place = {"specimen": "S-1"} if field == "specimen" else {"participant": "T-001", "visit": "baseline"}
+    row = place | {"biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
+    answer = bench.post([row | {field: f"{row[field]}\0"}], query=query)
+    assert answer.status_code == 422
+    assert {"character_refused"} == {error["code"] for error in answer.json()["errors"]}
 
 
 @FUZZ
