@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analytics.services.outcomes import Measure, Outcomes
+from analytics.services.outcomes import Outcomes
 from analytics.statistics.effects import ArmEstimate, estimate_outcome
+from analytics.statistics.estimate import ABOVE_RANGE, TOO_FEW_PAIRS, Analysis, NotEstimable
+from analytics.statistics.limits import DETECTION_METHOD, Share
 from analytics.statistics.multiplicity import adjust_families
+from analytics.statistics.pre_post_control import METHOD as PPC
 
 PRIMARY, SECONDARY = "primary", "secondary"
 LIMIT_METHOD = "tobit"  # takes the place of the primary method where values lie below a limit
@@ -28,15 +31,15 @@ class PlannedEstimate:
 def estimate_trial(outcomes: Outcomes, specification: dict[str, Any]) -> list[PlannedEstimate]:
     """Return every estimate, by biomarker, then visit, then arm; the same data give the same numbers.
 
-    Benjamini-Hochberg runs over all biomarkers at the same visit by the same method, Holm over all primary estimates
-    (statistics.md, 7). What one method says of one biomarker in several measures (a log difference, its ratio, its
+    Benjamini-Hochberg runs over all biomarkers at the same visit by the same method, Tobit standing in for the
+    primary method; Holm over all primary estimates (docs/statistics/multiplicity.md). What one method says of one biomarker in several measures (a log difference, its ratio, its
     percent) is one test with one p value and counts once.
     """
     estimates = list(_unadjusted(outcomes, specification))
     tests = {_test(each): each for each in estimates if each.effect.result.p_value is not None}
     adjusted = adjust_families(
         [each.effect.result.p_value for each in tests.values()],
-        [(each.visit, each.effect.result.method) for each in tests.values()],
+        [(each.visit, _family(each, specification)) for each in tests.values()],
         [PRIMARY if each.role == PRIMARY else None for each in tests.values()],
     )
     found = dict(zip(tests, adjusted, strict=True))
@@ -47,18 +50,49 @@ def _test(estimate: PlannedEstimate) -> tuple[str, str, str, str]:
     return estimate.biomarker, estimate.visit, estimate.effect.arm, estimate.effect.result.method
 
 
+def _family(estimate: PlannedEstimate, specification: dict[str, Any]) -> str:
+    """Return the method by which the family is named; each biomarker is in it once, whatever its values ask for."""
+    method = estimate.effect.result.method
+    return str(specification["primary_method"]) if method == LIMIT_METHOD else method
+
+
 def _with(estimate: PlannedEstimate, p_bh: float | None, p_holm: float | None) -> PlannedEstimate:
     """Return the estimate with its adjusted p values; without a p value it has none."""
     return replace(estimate, p_bh=p_bh, p_holm=p_holm) if estimate.effect.result.p_value is not None else estimate
 
 
 def _unadjusted(outcomes: Outcomes, specification: dict[str, Any]) -> Iterator[PlannedEstimate]:
+    minimum = specification.get("minimum_pairs_per_arm", 0)
     for measure in outcomes.design.measures:
         for visit in outcomes.design.follow_ups:
-            above = _above_note(outcomes, measure, visit)
-            for effect in estimate_outcome(outcomes.outcome(measure, visit)):
+            above = outcomes.above_range(measure, visit)
+            for computed in estimate_outcome(outcomes.outcome(measure, visit)):
+                effect = _stated(computed, _refusal(computed, above, minimum))
                 role = _role(specification, measure.code, visit, effect.result.method)
-                yield PlannedEstimate(measure.code, visit, role, effect, (*effect.result.notes, *above))
+                yield PlannedEstimate(
+                    measure.code, visit, role, effect, (*effect.result.notes, *_above_note(above, effect))
+                )
+
+
+def _refusal(effect: ArmEstimate, above: tuple[Share, Share], minimum: int) -> NotEstimable | None:
+    """Return why what was computed is not stated; None where it is, or where the engine said why there is nothing."""
+    result, known = effect.result, effect.result.not_estimable
+    if known is not None and known.code != TOO_FEW_PAIRS.code:
+        return None
+    if result.method != DETECTION_METHOD and not all(share.may_count_as_limit for share in above):
+        return ABOVE_RANGE
+    pairs = [result.n.get(arm, 0) for arm in (effect.arm, effect.reference_arm)]
+    if result.method == PPC and min(pairs) < minimum:
+        return NotEstimable(TOO_FEW_PAIRS.code, f"There are too few pairs ({pairs[0]} and {pairs[1]}).")
+    return None
+
+
+def _stated(effect: ArmEstimate, reason: NotEstimable | None) -> ArmEstimate:
+    if reason is None:
+        return effect
+    result = effect.result
+    refused = Analysis(result.method, result.formula, result.n, result.notes).refuse(result.measure, reason)
+    return replace(effect, result=refused, oriented_estimate=None)
 
 
 def _role(specification: dict[str, Any], biomarker: str, visit: str, method: str) -> str:
@@ -67,6 +101,9 @@ def _role(specification: dict[str, Any], biomarker: str, visit: str, method: str
     return PRIMARY if is_primary else SECONDARY
 
 
-def _above_note(outcomes: Outcomes, measure: Measure, visit: str) -> tuple[str, ...]:
-    above = outcomes.above_limit(measure, visit)
-    return (f"{above} above the assay's range count as its upper limit.",) if above else ()
+def _above_note(above: tuple[Share, Share], effect: ArmEstimate) -> tuple[str, ...]:
+    if not any(share.censored for share in above):
+        return ()
+    before, after = (f"{share.censored} of {share.available}" for share in above)
+    counts = f"Above the assay's range: {before} at baseline, {after} at follow-up."
+    return (counts,) if effect.result.estimate is None else (counts, "They count as its upper limit.")

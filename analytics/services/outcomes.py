@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analytics.statistics.limits import Share, share_beyond_limit
 from analytics.statistics.outcome import Booleans, Direction, Floats, OutcomeData, Scale
 from trials.selectors.analysis import STRATUM
 
@@ -41,7 +42,7 @@ class Column:
 
     values: Floats
     below: Booleans
-    above: int
+    above: Booleans
 
 
 class Outcomes:
@@ -69,14 +70,16 @@ class Outcomes:
 
     def column(self, biomarker: str, visit: str) -> Column:
         """Return the values of one biomarker at one visit in the order of the randomized."""
-        values, below = np.full(len(self._place), np.nan), np.zeros(len(self._place), dtype=bool)
+        values = np.full(len(self._place), np.nan)
+        below, above = np.zeros((2, len(self._place)), dtype=bool)
         rows = self._groups.get((biomarker, visit))
         if rows is None:
-            return Column(values, below, 0)
+            return Column(values, below, above)
         at = self._place.get_indexer(rows["participant_id"])
         values[at] = rows["value"].to_numpy(dtype=np.float64)
         below[at] = (rows["comparator"] == BELOW).to_numpy(dtype=bool)
-        return Column(values, below, int((rows["comparator"] == ABOVE).sum()))
+        above[at] = (rows["comparator"] == ABOVE).to_numpy(dtype=bool)
+        return Column(values, below, above)
 
     def outcome(self, measure: Measure, visit: str) -> OutcomeData:
         """Return one biomarker at one follow-up visit with its baseline."""
@@ -93,9 +96,11 @@ class Outcomes:
             direction=measure.direction,
         )
 
-    def above_limit(self, measure: Measure, visit: str) -> int:
-        """Return how many values at baseline or at this visit lie above the range of their assay."""
-        return self.column(measure.code, self.design.baseline).above + self.column(measure.code, visit).above
+    def above_range(self, measure: Measure, visit: str) -> tuple[Share, Share]:
+        """Return the shares at baseline and at this visit that are only known to lie above their assay's range."""
+        columns = [self.column(measure.code, at) for at in (self.design.baseline, visit)]
+        before, after = (share_beyond_limit(column.values, column.above) for column in columns)
+        return before, after
 
 
 def _positions(codes: pd.Series, known: Sequence[str]) -> np.ndarray:

@@ -17,10 +17,12 @@ DEFAULT_SPECIFICATION: dict[str, Any] = {
     "covariates": ["baseline value", "stratification factors"],
     "methods": ["ancova_model", "ancova_hc3", "tobit", "ppc"],
     "primary_method": "ancova_hc3",
+    # With fewer participants with both values in an arm, no standardized effect is stated.
+    "minimum_pairs_per_arm": 5,
     # Pairs of biomarker and visit; everything else is secondary.
     "primary": [],
     "families": {
-        "benjamini_hochberg": "all biomarkers at the same visit, population and method",
+        "benjamini_hochberg": "all biomarkers at the same visit, population and method; tobit stands in for the primary method",
         "holm": "all primary estimates",
     },
 }

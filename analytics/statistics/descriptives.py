@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from analytics.statistics.estimate import Z_975, quantile_975
-from analytics.statistics.limits import Rule, decide, share_below_limit
+from analytics.statistics.limits import Rule, decide, share_beyond_limit
 from analytics.statistics.outcome import Booleans, Floats, Integers, OutcomeData
 from analytics.statistics.tobit import fit_tobit
 
@@ -58,14 +58,14 @@ class Geometric:
 
 @dataclass(frozen=True, slots=True)
 class VisitDescription:
-    """One arm at one visit. `below_limit` counts values; `share_below_limit` is their share of those available."""
+    """One arm at one visit. `below_limit` counts values; `share_beyond_limit` is their share of those available."""
 
     arm: str
     randomized: int
     available: int
     missing: int
     below_limit: int
-    share_below_limit: float | None
+    share_beyond_limit: float | None
     rule: Rule
     moments: Moments
     quantiles: Quantiles
@@ -99,7 +99,7 @@ def describe_visit(
     values: Floats, censored: Booleans, arm: Integers, arms: tuple[str, ...]
 ) -> tuple[VisitDescription, ...]:
     """Describe one visit, in the order of `arms`; the limit's rule follows from all arms together."""
-    rule = share_below_limit(values, censored).rule
+    rule = share_beyond_limit(values, censored).rule
     return tuple(_describe_arm(values[arm == i], censored[arm == i], code, rule) for i, code in enumerate(arms))
 
 
@@ -167,7 +167,7 @@ def censored_geometric(values: Floats, censored: Booleans) -> Geometric:
 def _describe_arm(values: Floats, censored: Booleans, arm: str, rule: Rule) -> VisitDescription:
     available = np.isfinite(values)
     known, below = values[available], censored[available]
-    share = share_below_limit(known, below)
+    share = share_beyond_limit(known, below)
     largest_limit = np.max(known[below], initial=-math.inf)
     open_below = 0 if rule in MEAN_ALLOWED else int(np.count_nonzero(below | (known < largest_limit)))
     return VisitDescription(
@@ -176,7 +176,7 @@ def _describe_arm(values: Floats, censored: Booleans, arm: str, rule: Rule) -> V
         available=share.available,
         missing=len(values) - share.available,
         below_limit=share.censored,
-        share_below_limit=share.fraction,
+        share_beyond_limit=share.fraction,
         rule=rule,
         moments=moments(known) if rule in MEAN_ALLOWED else Moments(share.available, *NO_MOMENTS),
         quantiles=quantiles(known, open_below),

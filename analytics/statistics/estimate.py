@@ -50,6 +50,9 @@ LIMIT_MODEL_NEEDED: Final = NotEstimable(
 NOTHING_DETECTED: Final = NotEstimable(
     "nothing_detected", "An arm has no follow-up value above the limit of detection."
 )
+ABOVE_RANGE: Final = NotEstimable(
+    "above_range", "More than 5% of the values are above the range of the assay, so their size is not known."
+)
 NO_CONVERGENCE: Final = NotEstimable("no_convergence", "The likelihood has no maximum that could be found.")
 OUT_OF_RANGE: Final = NotEstimable("out_of_range", "The result is too large or too small to be written as a number.")
 ONE_CLUSTER: Final = NotEstimable("one_cluster", "Fewer than two independent trials or groups contribute.")
@@ -70,6 +73,7 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         MOSTLY_BELOW_LIMIT,
         LIMIT_MODEL_NEEDED,
         NOTHING_DETECTED,
+        ABOVE_RANGE,
         NO_CONVERGENCE,
         OUT_OF_RANGE,
         ONE_CLUSTER,

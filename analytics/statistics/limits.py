@@ -27,14 +27,19 @@ FISHER_TIES: Final = 1 + 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Values below the limit out of those available."""
+    """Values beyond the limit out of those available."""
 
     censored: int
     available: int
 
     @property
+    def may_count_as_limit(self) -> bool:
+        """Whether so few are beyond the limit (at most 5%) that they may count as the limit."""
+        return self.rule in {"none", "substitution"}
+
+    @property
     def fraction(self) -> float | None:
-        """Share below the limit; None without values."""
+        """Share beyond the limit; None without values."""
         return self.censored / self.available if self.available else None
 
     @property
@@ -60,7 +65,7 @@ class LimitDecision:
         return max(self.baseline, self.follow_up, key=lambda share: share.fraction or 0.0).rule
 
 
-def share_below_limit(values: Floats, censored: Booleans) -> Share:
+def share_beyond_limit(values: Floats, censored: Booleans) -> Share:
     """Count the available values and those of them that are limits."""
     available = np.isfinite(values)
     return Share(int(np.count_nonzero(censored & available)), int(np.count_nonzero(available)))
@@ -69,8 +74,8 @@ def share_below_limit(values: Floats, censored: Booleans) -> Share:
 def decide(data: OutcomeData) -> LimitDecision:
     """The rule for one outcome, from all its available values."""
     return LimitDecision(
-        share_below_limit(data.baseline, data.baseline_censored),
-        share_below_limit(data.follow_up, data.follow_up_censored),
+        share_beyond_limit(data.baseline, data.baseline_censored),
+        share_beyond_limit(data.follow_up, data.follow_up_censored),
     )
 
 
@@ -95,7 +100,8 @@ def estimate_detection(data: OutcomeData, arm: str) -> Estimate:
         p - q,
         newcombe_interval(detected, n, reference_detected, reference_n),
         fisher_p(detected, n, reference_detected, reference_n),
-        standard_error=math.sqrt(p * (1 - p) / n + q * (1 - q) / reference_n),
+        # None where both arms have all or none detected: zero would claim to know the difference exactly.
+        standard_error=math.sqrt(p * (1 - p) / n + q * (1 - q) / reference_n) or None,
     )
 
 
@@ -125,7 +131,7 @@ def fisher_p(detected: int, n: int, reference_detected: int, reference_n: int) -
 
 def _follow_up_share(data: OutcomeData, arm: str) -> Share:
     rows = data.arm == data.arms.index(arm)
-    return share_below_limit(data.follow_up[rows], data.follow_up_censored[rows])
+    return share_beyond_limit(data.follow_up[rows], data.follow_up_censored[rows])
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:

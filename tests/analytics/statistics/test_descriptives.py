@@ -64,7 +64,7 @@ def test_geometric_mean_with_an_imposed_limit(crp_with_limit, expected, close, k
     for arm in described:
         wanted = expected("s13b_lod_crp_artificial")[kind]["by_arm"][arm.arm]
         assert (arm.available, arm.below_limit) == (wanted["n"], wanted["n_cens"])
-        close(100 * arm.share_below_limit, wanted["pct_cens"])
+        close(100 * arm.share_beyond_limit, wanted["pct_cens"])
         close(
             [arm.geometric.mean, arm.geometric.ci_low, arm.geometric.ci_high, arm.geometric.sd],
             [wanted["mle"][name] for name in ("geo_mean", "geo_lo", "geo_hi", "geo_sd")],
@@ -80,7 +80,7 @@ def test_mostly_below_the_limit_has_no_mean(opt_rows, make_outcome):
     data = make_outcome(opt_rows, "il6_base", "il6_fu", floors=(4.9, 6.9))
     for described in describe_visit(data.baseline, data.baseline_censored, data.arm, data.arms):
         assert described.rule == "mostly_below_limit"
-        assert described.share_below_limit > 0.9
+        assert described.share_beyond_limit > 0.9
         assert described.moments.mean is described.geometric.mean is described.quantiles.median is None
         assert described.quantiles.maximum > 6.9
 
