@@ -105,7 +105,8 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
     """Return whether `by` may do this in this trial, at this site where one is named.
 
     A role that is held at one site counts for that site alone. Without `site` a site-bound role still counts for
-    what is not about one participant (seeing the trial); for arms in open-label trials a site must be named.
+    what is not about one participant (seeing the trial), but not for arms and effects: those are then of all sites.
+    For arms in open-label trials a site must be named.
     """
     if by.process:
         return True
@@ -122,8 +123,15 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
     return any(
         _role_gives(held.role, permission, trial, own_site=_is_own_site(held, site))
         for held in _memberships(by, trial)
-        if site is None or held.site_id is None or held.site_id == site.pk
+        if _reaches(held, permission, site)
     )
+
+
+def _reaches(held: Membership, permission: Permission, site: Site | None) -> bool:
+    """Whether a role held at one site or all counts for what is asked about, at this site or the whole trial."""
+    if held.site_id is None:
+        return True
+    return held.site_id == site.pk if site is not None else permission not in UNBLINDED_PERMISSIONS
 
 
 def _is_own_site(held: Membership, site: Site | None) -> bool:

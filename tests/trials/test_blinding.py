@@ -75,6 +75,25 @@ def test_open_label_staff_read_no_counts_per_arm(role, signed_in, with_token) ->
     assert {each["site"] for each in listed} == {"leeds"}
 
 
+@pytest.mark.parametrize("role", sorted(SEES_ARMS))
+def test_a_role_at_one_site_reads_no_counts_per_arm(role, with_token) -> None:
+    client = with_token(make_member(filled_trial(), role, "leeds"))
+    assert client.get("/api/v1/trials/t/consort/").json()["is_pooled"]
+    listed = client.get("/api/v1/trials/t/participants/").json()["results"]
+    assert [bool(each["arm"]) for each in listed] == [True] * 4
+
+
+def test_the_audit_trail_of_one_site_tells_of_its_participants_alone(signed_in) -> None:
+    trial = filled_trial()
+    for site in ("leeds", "ghent"):
+        page = signed_in(make_member(trial, Role.MONITOR, site)).get(reverse("audit-trail", kwargs={"slug": "t"}))
+        told = {event.target_name for event in page.context["page"].paginator.object_list}
+        codes = set(trial.participants.filter(site__code=site).values_list("code", flat=True))
+        assert {name for name in told if re.fullmatch(r"T-\d+", name)} == codes
+        assert "T" in told
+        assert b"at other sites than yours" in page.content
+
+
 @pytest.mark.parametrize("role", [Role.DATA_MANAGER, Role.MONITOR])
 def test_the_audit_trail_does_not_tell_who_started_an_intervention(role, signed_in) -> None:
     trial = filled_trial()

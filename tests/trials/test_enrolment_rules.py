@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from tests.making import PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
-from trials.models import Participant, ParticipantEvent
+from trials.models import Participant, ParticipantEvent, Trial
 from trials.services.enrollment import (
+    AFTER_RANDOMIZATION,
     Consent,
     enroll_participant,
     exclude_participant,
@@ -232,3 +233,12 @@ def test_a_locked_trial_takes_nothing(trial, site) -> None:
         change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
     code = code_of(InConflict, lambda: record_event(participant=participant, kind="completed", by=PLATFORM, on=DAY))
     assert code == "trial_closed"
+
+
+@pytest.mark.parametrize("kind", sorted(AFTER_RANDOMIZATION))
+def test_the_data_version_does_not_tell_who_began_an_intervention(trial, site, kind) -> None:
+    participant = randomized(trial, site)
+    before = Trial.objects.get(pk=trial.pk).data_version
+    record_event(participant=participant, kind=kind, by=PLATFORM, on=DAY)
+    rise = Trial.objects.get(pk=trial.pk).data_version - before
+    assert rise == (0 if kind.startswith("intervention_") else 1)

@@ -93,6 +93,15 @@ def test_a_role_at_one_site_counts_there_alone() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("role", [Role.UNBLINDED_STATISTICIAN, Role.MONITORING_BOARD])
+def test_arms_and_effects_of_the_whole_trial_need_a_role_in_the_whole_trial(role) -> None:
+    trial = make_trial()
+    member, leeds = make_member(trial, role, "leeds"), trial.sites.get(code="leeds")
+    assert granted(member, trial) == MAY[role] - UNBLINDED
+    assert not refused(member, P.ALLOCATION_VIEW, trial, leeds)
+
+
+@pytest.mark.django_db
 def test_the_administrator_sees_neither_arms_nor_effects() -> None:
     trial = make_trial()
     user = create_account(email="a@example.org", name="A", password="x" * 20, by=PLATFORM, is_administrator=True)

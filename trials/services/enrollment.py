@@ -154,6 +154,10 @@ AFTER_RANDOMIZATION: dict[str, str | None] = {
 }
 
 
+# No estimate uses these, and a data version that rose with them would tell the blinded how many began an intervention.
+_UNANALYSED = {Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_DISCONTINUED}
+
+
 def record_event(*, participant: Participant, kind: str, by: Actor, on: date, reason: str = "") -> Participant:
     """Record what happened to a randomized participant; only withdrawn use of data takes values out of analysis.
 
@@ -181,7 +185,8 @@ def record_event(*, participant: Participant, kind: str, by: Actor, on: date, re
         _happened(participant, kind, on, reason=reason)
         participant.data_use_withdrawn |= kind == Kind.DATA_USE_WITHDRAWN
         _enter(participant, AFTER_RANDOMIZATION[kind] or participant.state)
-        mark_data_changed(participant.trial)
+        if kind not in _UNANALYSED:
+            mark_data_changed(participant.trial)
         event.record(f"participant.{kind}", trial=participant.trial, target=participant)
     return participant
 
