@@ -12,6 +12,7 @@ from measurements.models import Submission
 from measurements.selectors.places import sites_open_to
 from measurements.selectors.reference import Known, reference_for
 from measurements.services.idempotency import Key, earlier_answer, keep_answer
+from measurements.services.queries import ask_about_several_values
 from measurements.services.storing import store_rows
 from measurements.validation import Checked, Options, Payload, check_rows
 from measurements.validation.standing import AFTER_PRELIMINARY
@@ -140,6 +141,7 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
         stored = store_rows(submission, checked, known.recorded)
         version = _data_version(delivery.trial, known)
         if stored.changes_analysis:
+            ask_about_several_values(submission)
             version = mark_data_changed(delivery.trial)
         body = _body(delivery, checked, version, submission)
         if delivery.key is not None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from measurements.models import HeldRow, Query, Specimen, Submission
 from measurements.selectors.reference import Recorded
+from measurements.services.queries import SEVERAL_VALUES
 from measurements.validation import AcceptedRow, Checked
 
 COLUMNS = (
@@ -164,10 +165,11 @@ def _held_key(row: AcceptedRow) -> str:
 
 
 def _close_queries(rows: Sequence[AcceptedRow]) -> None:
-    """A corrected value answers the question about the old one."""
+    """A corrected value answers the question about the old one, but not why there are several."""
     if rows:
         superseded = [row.supersedes for row in rows if row.supersedes is not None]
-        Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED).update(
+        asked = Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED)
+        asked.exclude(code=SEVERAL_VALUES).update(
             state=Query.State.CLOSED, answer="The value was corrected.", closed_at=timezone.now()
         )
 

@@ -70,7 +70,9 @@ def _recorded(line: Line, *, is_fresh: bool) -> tuple[str, str, str]:
     if not line.is_own:
         return "info", _("From %(laboratory)s") % {"laboratory": result.laboratory.name}, ""
     if line.query is not None and line.query.state == Query.State.OPEN:
-        return "warning", _implausible(line.biomarker, result), _("Reason why it is right")
+        is_implausible = line.query.code == "value_implausible"
+        question = _implausible(line.biomarker, result) if is_implausible else line.query.question
+        return "warning", question, _("Reason why it is right")
     if line.query is not None and line.query.state == Query.State.ANSWERED:
         return "saved", _("Saved and confirmed: %(answer)s") % {"answer": line.query.answer}, ""
     stored_as = _stored_as(result)

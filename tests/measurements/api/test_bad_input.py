@@ -77,7 +77,7 @@ ROW = st.fixed_dictionaries(
 )
 ROWS = st.lists(st.one_of(ROW, ROW, ROW, ODD), max_size=6)
 QUERY = st.sampled_from(["", "?on_error=reject_rows", "?unknown_specimen=hold&on_error=reject_rows", "?dry_run=true"])
-FUZZ = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def stored():
