@@ -13,6 +13,7 @@ from celery import Task
 from django.db import InterfaceError, OperationalError, connections
 
 from analytics import tasks
+from analytics.errors import is_database_away
 from analytics.selectors.work import ESTIMATES, EXPORT, Work, due_work
 from analytics.services.heartbeats import DISPATCHER, note_heartbeat
 from studyplatform.broker import Broker
@@ -65,7 +66,7 @@ class Dispatcher:
         self._beat()
         due = {work.key: work for work in due_work()}
         self._in_flight = {
-            key: entry for key, entry in self._in_flight.items() if key in due and due[key].done < entry.work.version
+            key: entry for key, entry in self._in_flight.items() if key in due and due[key].run == entry.work.run
         }
         for work in due.values():
             self._attend(work)
@@ -90,13 +91,13 @@ class Dispatcher:
             self._do(work)
 
     def _do(self, work: Work) -> None:
-        """Do the work in this process. A fault is logged and does not keep other work waiting."""
+        """Do the work in this process. A fault is logged and keeps no other work waiting; a lost database raises."""
         self._in_flight[work.key] = InFlight(work, self._clock())
         try:
             TASKS[work.kind](work.id)
-        except (OperationalError, InterfaceError):
-            raise
-        except Exception:
+        except Exception as error:
+            if is_database_away(error):
+                raise
             log.exception("%s %s failed", work.kind, work.id)
 
     def _beat(self) -> None:

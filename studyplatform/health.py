@@ -1,12 +1,13 @@
 """Signs of health for load balancers and people. No sign-in; nothing about any trial."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -14,6 +15,8 @@ from django.views.decorators.http import require_safe
 from analytics.selectors.heartbeats import heartbeat_ages
 from analytics.selectors.work import oldest_stale_seconds
 from analytics.services.heartbeats import DISPATCHER, WORKER
+
+log = logging.getLogger(__name__)
 
 BROKER_SECONDS = 0.2
 STALE_LIMIT_SECONDS = 10.0
@@ -41,7 +44,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Whether requests can be served: 503 without the database, 200 and `degraded` where only speed is lost."""
     try:
         body = _state()
-    except DatabaseError:
+    except (OperationalError, InterfaceError):
+        log.exception("the database does not answer")
         return JsonResponse({"status": "unavailable", "database": "away"}, status=503, headers={"Retry-After": "5"})
     return JsonResponse(body)
 

@@ -44,6 +44,8 @@ def write_archive(path: Path, scope: Scope, *, data_version: int, on: date) -> A
     """Write the zip to `path`. The caller holds one view of the database, so that the files belong together."""
     tables = [table for table in FOLDERS if table != "estimates" or scope.run is not None]
     partial = path.with_suffix(".new")
+    partial.unlink(missing_ok=True)
+    partial.touch(0o600)
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         folder = f"{scope.trial.slug}_{on:%Y-%m-%d}_v{data_version}"
         files = [_write_table(archive, folder, table, scope) for table in tables]

@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from analytics.errors import is_database_away
 from analytics.exports.archive import Archive, rights_in, write_archive
 from analytics.exports.rights import rights_of, scope_of
 from analytics.models import Export
@@ -27,11 +28,11 @@ def run_export(*, export: Export, by: Actor) -> None:
         return
     try:
         version, archive = _build(export, by)
-    except DatabaseError:
-        raise
     except RuleBroken as refused:
         fail_export(export=export, failure=refused.sentence, by=by)
     except Exception as error:
+        if is_database_away(error):
+            raise
         log.exception("export %s could not be built", export.reference)
         fail_export(export=export, failure=f"{type(error).__name__}: {error}", by=by)
     else:
@@ -58,6 +59,7 @@ def _build(export: Export, by: Actor) -> tuple[int, Archive]:
         _refresh(trial, by)
     path = path_of(export)
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
     note_progress(export=export, percent=50, by=by)
     is_outermost = not connection.in_atomic_block
     with transaction.atomic():

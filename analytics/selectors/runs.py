@@ -1,12 +1,18 @@
 """Runs of a trial: the newest, and whether it still tells the truth."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
 
 from analytics.models import AnalysisPlan, EstimateRun
 from trials.models import Trial
 
 METHOD_VERSION = "1"
 """Raised with every change of the engine that can change a number; all trials are then recomputed."""
+
+RETRY_FAILED_AFTER = timedelta(minutes=10)
+"""A computation that failed fails again with the same data; it is tried anew when they change, or after this time."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,24 @@ def newest_finished_run(trial: Trial, plan: AnalysisPlan | None = None) -> Estim
     return runs.order_by("-data_version", "-id").first()
 
 
+def recent_failed_run(trial: Trial, plan: AnalysisPlan, data_version: int) -> EstimateRun | None:
+    """Return the run that failed at this version, plan and method a short time ago, so that it is not repeated."""
+    return (
+        EstimateRun.objects.filter(
+            trial=trial,
+            plan=plan,
+            data_version=data_version,
+            method_version=METHOD_VERSION,
+            state=EstimateRun.State.FAILED,
+            computed_at__gt=timezone.now() - RETRY_FAILED_AFTER,
+        )
+        .order_by("-id")
+        .first()
+    )
+
+
 def freshness(trial: Trial) -> Freshness:
-    """Return the newest run and whether it is older than the trial; the trial's version is read first.
+    """Return the newest run and whether data, plan or methods are newer; the trial's version is read first.
 
     That order can call a fresh run stale for a moment, never a stale one fresh.
     """
@@ -44,4 +66,9 @@ def freshness(trial: Trial) -> Freshness:
         .order_by("id")
         .first()
     )
-    return Freshness(run, version, version > (run.data_version if run else 0), failed)
+    return Freshness(run, version, version > 0 if run is None else _is_stale(run, version), failed)
+
+
+def _is_stale(run: EstimateRun, data_version: int) -> bool:
+    newest_plan = AnalysisPlan.objects.filter(trial=run.trial_id).order_by("-version").values_list("pk", flat=True)
+    return run.data_version < data_version or run.method_version != METHOD_VERSION or run.plan_id != newest_plan.first()

@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from django.db import connection
 
 from analytics.models import EstimateRun, Export
-from analytics.selectors.runs import METHOD_VERSION
+from analytics.selectors.runs import METHOD_VERSION, RETRY_FAILED_AFTER
 
 ESTIMATES, EXPORT = "estimates", "export"
 
-# A computation that failed fails again with the same data; it is tried anew when they change, or after this time.
-RETRY_FAILED_AFTER = "10 minutes"
 # An export whose worker died is built again.
 RETRY_EXPORT_AFTER = "10 minutes"
 
 # Every EXISTS reads one entry of an index. Trials without data have version 0 and are never due.
 DUE = """
 SELECT %(estimates)s, trial.id, trial.data_version, coalesce((
-    SELECT max(run.data_version) FROM analytics_estimaterun run
-    WHERE run.trial_id = trial.id AND run.method_version = %(method)s), 0)
+    SELECT max(run.id) FROM analytics_estimaterun run WHERE run.trial_id = trial.id), 0)
 FROM trials_trial trial
 WHERE trial.data_version > 0 AND NOT EXISTS (
     SELECT FROM analytics_estimaterun run
@@ -28,7 +25,7 @@ WHERE trial.data_version > 0 AND NOT EXISTS (
       AND (run.state = %(finished)s OR run.computed_at > now() - %(retry_failed)s::interval)
 )
 UNION ALL
-SELECT %(export)s, export.id, 0, -1
+SELECT %(export)s, export.id, 0, 0
 FROM analytics_export export
 WHERE export.state = %(queued)s
    OR (export.state = %(running)s AND export.started_at < now() - %(retry_export)s::interval)
@@ -40,13 +37,13 @@ ORDER BY 1, 2
 class Work:
     """One thing that is due: the estimates of a trial at a data version, or an export.
 
-    `done` is the version of the newest run, finished or failed.
+    `run` is the newest run, finished or failed: where it changes, the work was attended to.
     """
 
     kind: str
     id: int
     version: int
-    done: int
+    run: int
 
     @property
     def key(self) -> tuple[str, int]:

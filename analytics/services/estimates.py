@@ -32,8 +32,9 @@ def estimate_trial(outcomes: Outcomes, specification: dict[str, Any]) -> list[Pl
     """Return every estimate, by biomarker, then visit, then arm; the same data give the same numbers.
 
     Benjamini-Hochberg runs over all biomarkers at the same visit by the same method, Tobit standing in for the
-    primary method; Holm over all primary estimates (docs/statistics/multiplicity.md). What one method says of one biomarker in several measures (a log difference, its ratio, its
-    percent) is one test with one p value and counts once.
+    primary method; Holm over all primary estimates (docs/statistics/multiplicity.md). What one method says of one
+    biomarker in several measures (a log difference, its ratio, its percent) is one test with one p value and counts
+    once.
     """
     estimates = list(_unadjusted(outcomes, specification))
     tests = {_test(each): each for each in estimates if each.effect.result.p_value is not None}

@@ -22,7 +22,7 @@ DEFAULT_SPECIFICATION: dict[str, Any] = {
     # Pairs of biomarker and visit; everything else is secondary.
     "primary": [],
     "families": {
-        "benjamini_hochberg": "all biomarkers at the same visit, population and method; tobit stands in for the primary method",
+        "benjamini_hochberg": "all biomarkers at the same visit and method; tobit stands in for the primary method",
         "holm": "all primary estimates",
     },
 }

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import scipy
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
+from analytics.errors import is_database_away
 from analytics.models import AnalysisPlan, ArmDescription, EffectEstimate, EstimateRun
-from analytics.selectors.runs import METHOD_VERSION, newest_finished_run
+from analytics.selectors.runs import METHOD_VERSION, newest_finished_run, recent_failed_run
 from analytics.services.descriptions import Description, describe_trial
 from analytics.services.estimates import PlannedEstimate, estimate_trial
 from analytics.services.outcomes import Design, Measure, Outcomes
@@ -49,8 +50,9 @@ def recompute_estimates(*, trial: Trial, by: Actor) -> EstimateRun | None:
     """Compute every estimate of the trial at its present data version and store them as one run.
 
     Where a run of this version (or a newer one) is finished already, that run is returned and nothing is written.
-    None: another process is computing this trial at this moment. A computation that fails is stored as a failed run
-    with its sentence. A lost database raises, and nothing is stored.
+    None: another process is computing this trial at this moment. A computation that fails, or whose numbers cannot be
+    written, is stored as a failed run with its sentence, and is not repeated on the same data for a while. A lost
+    database raises, and nothing is stored.
     """
     require(by, Permission.EFFECTS_VIEW, trial)
     plan = ensure_plan(trial, by)
@@ -61,8 +63,10 @@ def recompute_estimates(*, trial: Trial, by: Actor) -> EstimateRun | None:
         given = newest_finished_run(trial, plan)
         if given is not None and given.data_version >= version:
             return given
+        if (failed := recent_failed_run(trial, plan, version)) is not None:
+            return failed
         computed = _compute(trial, plan.specification, version)
-    return _store(trial, plan, computed, by)
+    return _store_or_fail(trial, plan, computed, by)
 
 
 def compute_now(trial: Trial) -> Computed:
@@ -92,8 +96,9 @@ def _snapshot(trial: Trial) -> Iterator[bool]:
 def _compute(trial: Trial, specification: dict[str, Any], version: int) -> Computed:
     """Return what the data give. A fault in reading or computing becomes a sentence, so that other trials go on."""
     try:
-        randomized, values = randomized_frame(trial), analysis_frame(trial)
-        outcomes = Outcomes(randomized, values, design_of(trial))
+        with transaction.atomic():  # a statement that fails spoils no more than this
+            randomized, values = randomized_frame(trial), analysis_frame(trial)
+            outcomes = Outcomes(randomized, values, design_of(trial))
         return Computed(
             version,
             outcomes.value_count,
@@ -101,9 +106,9 @@ def _compute(trial: Trial, specification: dict[str, Any], version: int) -> Compu
             tuple(estimate_trial(outcomes, specification)),
             tuple(describe_trial(outcomes)),
         )
-    except DatabaseError:
-        raise
     except Exception as error:
+        if is_database_away(error):
+            raise
         log.exception("the estimates of %s could not be computed", trial.slug)
         return Computed(version, failure=f"{type(error).__name__}: {error}")
 
@@ -137,6 +142,18 @@ def software() -> str:
         f"studyplatform {settings.VERSION}, methods {METHOD_VERSION}, Python {platform.python_version()}, "
         f"numpy {np.__version__}, scipy {scipy.__version__}"
     )
+
+
+def _store_or_fail(trial: Trial, plan: AnalysisPlan, computed: Computed, by: Actor) -> EstimateRun:
+    """Write the run; where its numbers cannot be written, write that instead."""
+    try:
+        return _store(trial, plan, computed, by)
+    except Exception as error:
+        if is_database_away(error):
+            raise
+        log.exception("the estimates of %s could not be written", trial.slug)
+        failure = f"{type(error).__name__}: {error}"
+        return _store(trial, plan, Computed(computed.data_version, failure=failure), by)
 
 
 def _store(trial: Trial, plan: AnalysisPlan, computed: Computed, by: Actor) -> EstimateRun:

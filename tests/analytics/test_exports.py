@@ -71,6 +71,13 @@ def test_the_statisticians_zip_holds_everything_with_hashes() -> None:
     assert hashlib.sha256(path_of(export).read_bytes()).hexdigest() == export.sha256
 
 
+def test_nobody_else_on_the_machine_reads_an_export() -> None:
+    trial = fill_trial(2)
+    export, _ = built(trial, make_member(trial, "data_manager"))
+    assert path_of(export).stat().st_mode & 0o777 == 0o600
+    assert path_of(export).parent.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_analysis_table_pairs_baseline_and_follow_up() -> None:
     trial = fill_trial(4)
     _, files = built(trial, make_member(trial, "unblinded_statistician"))

@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 
 from analytics.models import AnalysisPlan, ArmDescription, EffectEstimate, EstimateRun
 from analytics.models.estimate import POOLED
+from analytics.selectors import runs
 from analytics.selectors.runs import freshness, newest_finished_run
 from analytics.selectors.work import due_work, oldest_stale_seconds
 from analytics.services import recompute
@@ -144,6 +146,73 @@ def test_a_failing_computation_is_kept_with_its_sentence_and_is_not_tried_at_onc
     assert [work.id for work in due_work()] == [trial.pk]
     assert computed(trial).state == "finished"
     assert freshness(trial).failed is None
+
+
+@pytest.mark.django_db
+def test_a_failed_computation_is_not_repeated_on_the_same_data_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, tried = fill_trial(4), []
+
+    def broken(_: Trial) -> Any:
+        tried.append(None)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(recompute, "analysis_frame", broken)
+    assert computed(trial) == computed(trial)
+    assert len(tried) == EstimateRun.objects.count() == 1
+    monkeypatch.setattr(runs, "RETRY_FAILED_AFTER", timedelta(0))
+    computed(trial)
+    assert len(tried) == 2
+
+
+@pytest.mark.django_db
+def test_a_statement_that_fails_is_kept_as_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = fill_trial(4)
+
+    def broken(_: Trial) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+
+    monkeypatch.setattr(recompute, "analysis_frame", broken)
+    run = computed(trial)
+    assert run.state == "failed"
+    assert "division by zero" in run.failure
+
+
+@pytest.mark.django_db
+def test_numbers_that_cannot_be_written_are_kept_as_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial, good = fill_trial(4), recompute.estimate_columns
+    long = {"not_estimable": "x" * 401}
+    monkeypatch.setattr(recompute, "estimate_columns", lambda trial: lambda each: good(trial)(each) | long)
+    run = computed(trial)
+    assert run.state == "failed"
+    assert "value too long" in run.failure
+    assert not run.estimates.exists()
+    assert due_work() == []
+
+
+@pytest.mark.django_db
+def test_a_lost_database_raises_and_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = fill_trial(4)
+
+    def away(_: Trial) -> Any:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(recompute, "analysis_frame", away)
+    with pytest.raises(OperationalError):
+        recompute_estimates(trial=trial, by=PLATFORM)
+    assert not EstimateRun.objects.exists()
+
+
+@pytest.mark.django_db
+def test_estimates_of_an_older_plan_or_method_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = fill_trial(4)
+    computed(trial)
+    record_plan(trial=trial, specification=DEFAULT_SPECIFICATION | {"primary": [["IL6", "six_months"]]}, by=PLATFORM)
+    assert freshness(trial).is_stale
+    computed(trial)
+    assert not freshness(trial).is_stale
+    monkeypatch.setattr(runs, "METHOD_VERSION", "next")
+    assert freshness(trial).is_stale
 
 
 @pytest.mark.django_db

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 import pytest
 from celery import Task
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from analytics.models import EstimateRun, Heartbeat
 from analytics.selectors.runs import freshness
 from analytics.services.heartbeats import DISPATCHER
+from analytics.services.plans import DEFAULT_SPECIFICATION, record_plan
 from analytics.tasks import note_alive, refresh_estimates
 from studyplatform import dispatcher as dispatching
 from studyplatform.broker import Broker
@@ -135,6 +136,38 @@ def test_work_that_fails_keeps_no_other_waiting_and_is_not_repeated_at_every_rou
     clock.now += PATIENCE_SECONDS + 1
     dispatcher.round()
     assert attempts == [bad.pk, good.pk, bad.pk]
+
+
+@pytest.mark.django_db
+def test_work_of_another_plan_is_handed_out_once_too() -> None:
+    """The run that is there is of an older plan at this very version; it says nothing of the work that was given."""
+    trial, broker = fill_trial(4), Taken()
+    refresh_estimates(trial.pk)
+    record_plan(trial=trial, specification=DEFAULT_SPECIFICATION | {"primary": [["IL6", "six_months"]]}, by=PLATFORM)
+    dispatcher = Dispatcher(broker, Clock())
+    for _ in range(5):
+        dispatcher.round()
+    assert len(broker.tasks) == 1
+    refresh_estimates(trial.pk)
+    dispatcher.round()
+    assert len(broker.tasks) == 1
+    assert not freshness(trial).is_stale
+
+
+@pytest.mark.django_db
+def test_a_statement_that_takes_too_long_keeps_no_other_trial_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = fill_trial(4), fill_trial(4, slug="u")
+
+    def work(trial_id: int) -> None:
+        if trial_id == bad.pk:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = 10")
+                cursor.execute("SELECT pg_sleep(5)")
+        refresh_estimates(trial_id)
+
+    monkeypatch.setattr(dispatching, "TASKS", {"estimates": work})
+    Dispatcher(Refused(), Clock()).round()
+    assert not freshness(good).is_stale
 
 
 @pytest.mark.django_db

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 from django.test import Client
 from django.utils import timezone
 
@@ -73,3 +73,14 @@ def test_without_the_database_the_answer_is_503(client: Client, monkeypatch: pyt
     answer = client.get("/readyz")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert answer.json()["database"] == "away"
+
+
+def test_a_fault_of_ours_is_not_taken_for_a_database_that_is_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong() -> None:
+        raise ProgrammingError("relation does not exist")
+
+    monkeypatch.setattr(health, "_state", wrong)
+    with pytest.raises(ProgrammingError):
+        client.get("/readyz")
