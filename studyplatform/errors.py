@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, OperationalError, connections
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions
@@ -35,6 +35,7 @@ TITLES = {
     500: "Something went wrong here",
     503: "For a moment not available",
 }
+REFUSED_VALUE = "A value cannot be stored as it was sent. Nothing was saved."
 UNAVAILABLE = "The database does not answer. Nothing was saved. Send the same request again in a few seconds."
 
 
@@ -57,7 +58,11 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
         body = problem(error.status, error.code, error.sentence, errors=error.rows or _wrong_field(error))
         retry_after = error.retry_after if isinstance(error, InConflict) else None
         return _answer(error.status, body, {} if retry_after is None else {"Retry-After": str(retry_after)})
+    if isinstance(error, DataError):
+        log.warning("a value reached the database that it refuses", exc_info=error)
+        return _answer(422, problem(422, "value_refused", REFUSED_VALUE))
     if isinstance(error, (OperationalError, InterfaceError)):
+        _drop_connections(error)
         return _answer(503, problem(503, "unavailable", UNAVAILABLE), {"Retry-After": "5"})
     if isinstance(error, Http404):
         return _answer(404, problem(404, "not_found", "There is nothing at this address that you may see."))
@@ -131,19 +136,31 @@ class UnavailableMiddleware:
         """Pass on, and translate a lost database wherever it shows."""
         try:
             return self._get_response(request)
-        except (OperationalError, InterfaceError):
-            return self._unavailable(request)
+        except (OperationalError, InterfaceError) as error:
+            return self._unavailable(error)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Translate a lost database that a page met."""
-        return self._unavailable(request) if isinstance(error, (OperationalError, InterfaceError)) else None
+        return self._unavailable(error) if isinstance(error, (OperationalError, InterfaceError)) else None
 
     @staticmethod
-    def _unavailable(request: HttpRequest) -> HttpResponse:
+    def _unavailable(error: Exception) -> HttpResponse:
+        _drop_connections(error)
         body = problem(503, "unavailable", UNAVAILABLE)
         answer = JsonResponse(body, status=503, content_type="application/problem+json")
         answer["Retry-After"] = "5"
         return answer
+
+
+def _drop_connections(error: Exception) -> None:
+    """Log why, and let the next request of this thread connect anew.
+
+    A transaction whose server went away may never have been left; Django closes such a connection only when it is.
+    """
+    log.error("the database did not answer", exc_info=error)
+    for connection in connections.all(initialized_only=True):
+        connection.in_atomic_block = False
+        connection.close()
 
 
 class RuleBrokenMiddleware:
@@ -157,7 +174,10 @@ class RuleBrokenMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Show the refusal of a service."""
+        """Show the refusal of a service, or of the database for a value that no form should have let through."""
+        if isinstance(error, DataError):
+            log.warning("a value reached the database that it refuses", exc_info=error)
+            return render(request, "refused.html", {"sentence": REFUSED_VALUE, "code": "value_refused"}, status=422)
         if not isinstance(error, RuleBroken):
             return None
         _record_refusal(request, error)

@@ -1,6 +1,7 @@
 """The trials' part of the API: the contract of fields, codes and rights."""
 
 import pytest
+from django.db import DataError
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.test import APIClient
@@ -210,6 +211,55 @@ def test_scopes_narrow_a_token(with_token) -> None:
     client = with_token(make_member(trial, "coordinator"), ("read",))
     assert client.get("/api/v1/trials/t/participants/").status_code == 200
     assert enrol(client).status_code == 403
+
+
+@pytest.mark.parametrize("cursor", ["cD0A", "cj0xJnA9YWJj", "cD1OYU4=", "bz0xJnA9MWU0MDA=", "cD0tMQ=="])
+def test_a_cursor_that_names_no_id_leads_nowhere(with_token, cursor) -> None:
+    answer = with_token(make_member(make_trial(), "monitor")).get("/api/v1/trials/", {"cursor": cursor})
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("path", ["participants/", "participants/T-001/randomize/"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000 + b"]" * 100_000,
+        b"[" * 21 + b"]" * 21,
+        rb'{"\ud800": 1}',
+        rb'{"site": "\ud800"}',
+        rb'{"levels": {"sex": "\u0000"}}',
+        b'{"site": "leeds", "site": "ghent"}',
+        b'{"levels": NaN}',
+        b"\xff",
+        b"1" * 5000,
+    ],
+)
+def test_bodies_that_no_client_writes_are_refused(with_token, path, body) -> None:
+    client = with_token(make_member(make_trial(), "coordinator"))
+    enrol(client)
+    answer = client.post(f"/api/v1/trials/t/{path}", body, content_type="application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize("code", ["%00", "T%00", "T%0A", "T%F0%9F%98%80", "T" * 41])
+def test_a_code_that_cannot_be_one_is_no_address(with_token, code) -> None:
+    client = with_token(make_member(make_trial(), "coordinator"))
+    answer = client.post(f"/api/v1/trials/t/participants/{code}/randomize/", {}, format="json")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_the_documentation_page_says_what_it_does_not_do(client) -> None:
+    assert client.options("/api/v1/docs/").status_code == 405
+    assert client.get("/api/v1/docs/").status_code == 200
+
+
+def test_a_value_the_database_refuses_is_no_fault(with_token, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise DataError("out of range")
+
+    monkeypatch.setattr("trials.api.views.trials_visible_to", refuse)
+    answer = with_token(make_member(make_trial(), "monitor")).get("/api/v1/trials/")
+    assert (answer.status_code, answer.json()["code"]) == (422, "value_refused")
 
 
 def test_the_openapi_document_of_these_views_has_no_warnings() -> None:

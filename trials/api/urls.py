@@ -11,7 +11,7 @@ urlpatterns = [
     path("trials/<slug:slug>/consort/", views.Consort.as_view(), name="api-consort"),
     path("trials/<slug:slug>/participants/", views.ParticipantList.as_view(), name="api-participants"),
     path(
-        "trials/<slug:slug>/participants/<slug:code>/randomize/",
+        "trials/<slug:slug>/participants/<participant_code:code>/randomize/",
         views.ParticipantRandomize.as_view(),
         name="api-randomize",
     ),
