@@ -132,6 +132,17 @@ def test_the_whole_form_saves_what_is_right_and_shows_what_is_not(bench, coordin
     assert Result.objects.count() == 2
 
 
+def test_the_whole_form_asks_why_a_value_changes(bench, coordinator, leave):
+    leave("IL6", "18.3")
+    name = f"b{bench.trial.biomarkers.get(code='IL6').pk}"
+    asked = coordinator.post(URL, {name: "1.83"})
+    assert asked.status_code == 422
+    assert f'name="{name}-reason"' in asked.content.decode()
+    assert Result.objects.count() == 1
+    assert coordinator.post(URL, {name: "1.83", f"{name}-reason": "Decimal point misread"}).status_code == 302
+    assert Result.objects.latest("id").reason == "Decimal point misread"
+
+
 def test_sent_twice_is_saved_once(leave):
     leave("IL6", "1.83")
     leave("IL6", "1.83")

@@ -349,6 +349,7 @@ class TestNothingStored:
         assert (stored(), Submission.objects.count(), IdempotentAnswer.objects.count()) == (1, 1, 0)
         for path in ("results/", "specimens/"):
             assert bench.get(path, token=token).json()["results"] == []
+        assert bench.get(f"submissions/{Submission.objects.get().reference}/", token=token).status_code == 404
 
 
 class TestIdempotency:
