@@ -44,6 +44,12 @@ def _arm(scope: Scope) -> dict[str, str]:
     return {"arm": f"CASE WHEN p.site_id = ANY(%(arm_sites)s) THEN {text_cell('arm.code')} END"}
 
 
+def _reference_arm(scope: Scope) -> dict[str, str]:
+    """Return the column of the arm that the others are compared with, for those who may see arms."""
+    code = "(SELECT code FROM trials_arm WHERE trial_id = p.trial_id AND is_reference)"
+    return {"reference_arm": text_cell(code)} if scope.rights.arm_sites else {}
+
+
 def participants(scope: Scope) -> sql.Composable:
     """One row per participant."""
     columns = {
@@ -116,6 +122,7 @@ def analysis(scope: Scope) -> sql.Composable:
         "site": text_cell("site.code"),
         **_strata(scope),
         **_arm(scope),
+        **_reference_arm(scope),
         "biomarker": text_cell("b.code"),
         "visit": text_cell("v.code"),
         "unit": text_cell("b.unit"),
@@ -159,6 +166,7 @@ def estimates(scope: Scope) -> sql.Composable:
         "not_estimable": "e.not_estimable_code",
         "reason": "e.not_estimable",
         "formula": "e.formula",
+        "notes": text_cell("(SELECT string_agg(note, ' ') FROM jsonb_array_elements_text(e.notes) note)"),
         "data_version": "run.data_version",
     }
     leading = {"biomarker": text_cell("b.code"), "visit": text_cell("v.code")}

@@ -37,6 +37,8 @@ class ArmFlow:
     lost: Reasons = ()
     not_yet_due: int = 0
     analysed: int | None = None
+    missed: int = 0
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class FlowWords:
     lost: str = "Lost to follow-up: {n}"
     not_yet_due: str = "Not yet due: {n}"
     analysed: str = "Analysed"
+    missed: str = "Missed: {n}"
+    withdrawn: str = "Data use withdrawn: {n}"
 
 
 @dataclass(frozen=True)
@@ -216,8 +220,8 @@ def _allocation(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]]:
 def _follow_up(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]]:
     words = flow.words
     heading = words.followed_up.format(visit=flow.visit, n=f"{arm.followed_up:,}", total=f"{arm.allocated:,}")
-    waiting = [words.not_yet_due.format(n=f"{arm.not_yet_due:,}")] if arm.not_yet_due else []
-    return heading, [*_listed(words.lost, arm.lost), *waiting]
+    others = ((words.missed, arm.missed), (words.withdrawn, arm.withdrawn), (words.not_yet_due, arm.not_yet_due))
+    return heading, [*_listed(words.lost, arm.lost), *(word.format(n=f"{n:,}") for word, n in others if n)]
 
 
 def _analysis(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]] | None:

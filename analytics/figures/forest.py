@@ -91,16 +91,20 @@ class ForestWords:
 
 @dataclass(frozen=True)
 class Forest:
-    """All that a forest plot shows. `comparator` and `intervention` are arm names, as (name, kind)."""
+    """All that a forest plot shows. `comparator` and `intervention` are arm names, as (name, kind).
+
+    Unless `is_oriented`, no row says which arm does better, and no side of zero is named after an arm.
+    """
 
     title: str
     description: str
     groups: tuple[ForestGroup, ...]
     intervention: tuple[str, str] = ("intervention", "intervention")
     comparator: tuple[str, str] = ("waitlist", "waitlist")
-    measure: str = "Hedges g (95% CI)"
+    measure: str = "d_ppc2 (95% CI)"
     reference: Reference | None = SHIELDS_2020
     summary: ForestRow | None = None
+    is_oriented: bool = True
     words: ForestWords = field(default_factory=ForestWords)
 
     @property
@@ -180,6 +184,8 @@ def _reference_line(reference: Reference, axis: Scale, top: float, bottom: float
 
 def directions(forest: Forest, axis: Scale, y: float) -> list[str]:
     """Which arm each side of the zero line speaks for, with an arrow, in the arm's colour."""
+    if not forest.is_oriented:
+        return []
     zero = axis(0)
     parts = []
     for (name, kind), way, anchor in ((forest.comparator, -1, "end"), (forest.intervention, 1, "start")):

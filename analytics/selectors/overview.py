@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from measurements.models import Query, Result, Submission
 from trials.access import Actor, has_permission, require
-from trials.models import Allocation, Membership, Participant, Trial, Visit
+from trials.models import Allocation, Attendance, Membership, Participant, Trial, Visit
 from trials.models.trial import days_from_anchor
 from trials.permissions import Permission, Role
 from trials.selectors.trials import trials_visible_to
@@ -59,11 +59,16 @@ def follow_up_visits(trial: Trial) -> list[Visit]:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of the randomized: how many have a value at a visit, and how many are not due there yet."""
+    """Of the randomized: how many have a value at a visit that is analysed, and why others have none.
 
-    randomized: int
-    measured: int
-    not_yet_due: int
+    Everybody is counted once; who is in none of these was due and has no value.
+    """
+
+    randomized: int = 0
+    measured: int = 0
+    withdrawn: int = 0
+    missed: int = 0
+    not_yet_due: int = 0
 
     @property
     def due(self) -> int:
@@ -79,26 +84,48 @@ def visit_progress(trial: Trial, visit: Visit, by: Actor, *, by_arm: bool) -> di
     require(by, Permission.TRIAL_VIEW, trial)
     if by_arm:
         require(by, Permission.ALLOCATION_VIEW, trial)
-    measured = _measured(trial, visit)
+    measured, missed = _measured(trial, visit), _missed(visit)
     counts: dict[str, Counter[str]] = {}
     rows = Allocation.objects.filter(trial=trial).values_list(
-        "participant_id", "arm__code", "participant__randomized_on", "participant__state"
+        "participant_id",
+        "arm__code",
+        "participant__randomized_on",
+        "participant__state",
+        "participant__data_use_withdrawn",
     )
     today = timezone.localdate()
-    for participant, arm, randomized_on, state in rows:
+    for participant, arm, randomized_on, state, withdrawn in rows:
         count = counts.setdefault(arm if by_arm else "", Counter())
         count["randomized"] += 1
-        count["measured"] += participant in measured
-        waits = participant not in measured and state == Participant.State.RANDOMIZED
-        count["not_yet_due"] += waits and not _is_past(visit, randomized_on, today)
-    return {
-        arm: Progress(count["randomized"], count["measured"], count["not_yet_due"]) for arm, count in counts.items()
-    }
+        goes_on = state == Participant.State.RANDOMIZED
+        if withdrawn:
+            count["withdrawn"] += 1
+        elif participant in measured:
+            count["measured"] += 1
+        elif goes_on and participant in missed:
+            count["missed"] += 1
+        elif goes_on and not _is_past(visit, randomized_on, today):
+            count["not_yet_due"] += 1
+    return {arm: Progress(**count) for arm, count in counts.items()}
 
 
 def _measured(trial: Trial, visit: Visit) -> set[int]:
-    current = Result.objects.filter(trial=trial, specimen__visit=visit, superseded_by=None, value__isnull=False)
+    """Return who has a value that the analysis takes: final, current, and not withdrawn."""
+    current = Result.objects.filter(
+        trial=trial,
+        specimen__visit=visit,
+        superseded_by=None,
+        value__isnull=False,
+        status__in=[Result.Status.FINAL, Result.Status.CORRECTED],
+        specimen__participant__data_use_withdrawn=False,
+    )
     return set(current.values_list("specimen__participant_id", flat=True).distinct())
+
+
+def _missed(visit: Visit) -> set[int]:
+    return set(
+        Attendance.objects.filter(visit=visit).exclude(missed_reason="").values_list("participant_id", flat=True)
+    )
 
 
 def _is_past(visit: Visit, randomized_on: date | None, today: date) -> bool:

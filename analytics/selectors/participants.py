@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from measurements.models import Biomarker, Result
+from measurements.units.spelling import readable_unit
 from trials.access import Actor, has_permission, require
 from trials.models import Participant, ParticipantEvent, Visit
 from trials.permissions import Permission
@@ -38,6 +39,11 @@ class CurrentValue:
         value = self.result.value
         return "" if value is None else f"{self.result.comparator}{value.normalize():f}"
 
+    @property
+    def unit_as_sent(self) -> str:
+        """Return the unit of the delivery as people read it."""
+        return readable_unit(self.result.unit_as_sent)
+
 
 @dataclass(frozen=True)
 class BiomarkerValues:
@@ -45,6 +51,11 @@ class BiomarkerValues:
 
     biomarker: Biomarker
     at_visits: tuple[tuple[CurrentValue, ...], ...]
+
+    @property
+    def unit(self) -> str:
+        """Return the unit as people read it."""
+        return readable_unit(self.biomarker.unit)
 
 
 def values_of(participant: Participant, by: Actor) -> list[BiomarkerValues]:

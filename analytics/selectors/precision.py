@@ -31,12 +31,12 @@ class OutcomePrecision:
 
 @dataclass(frozen=True)
 class PooledPrecision:
-    """All biomarkers at a visit. `correlation` is what the curve is drawn with; `share` the reference arm's share."""
+    """All biomarkers at a visit. The curve is drawn with `correlation` and `factor` (of the arms' shares)."""
 
     state: Freshness
     outcomes: tuple[OutcomePrecision, ...]
     correlation: float
-    share: float
+    factor: float
 
     @property
     def pairs(self) -> int:
@@ -45,38 +45,42 @@ class PooledPrecision:
 
     def width(self, analysed: int) -> float:
         """Return the expected width of the interval in standard deviations, with this many analysed."""
-        return expected_width(analysed, self.correlation, self.share)
+        return expected_width(analysed, self.correlation, self.factor)
 
     def power(self, analysed: int) -> float:
         """Return the power to find `EFFECT`, two-sided at 5%."""
         return NormalDist().cdf(EFFECT / (self.width(analysed) / (2 * Z)) - Z)
 
 
-def expected_width(analysed: int, correlation: float, share: float) -> float:
-    """Return 2 z sqrt((1 - r^2) / (n p (1 - p))): the interval of an ANCOVA in units of the standard deviation.
+def expected_width(analysed: int, correlation: float, factor: float) -> float:
+    """Return 2 z sqrt((1 - r^2) f / n): the interval of an ANCOVA in units of the standard deviation.
 
-    `share` p is the planned share of one arm (Borm, Fransen & Lemmens 2007, J Clin Epidemiol 60:1234-1238).
+    `factor` f is 1/p + 1/q for planned shares p and q of the two arms that are compared, which is 1 / (p (1 - p))
+    where there are no others (Borm, Fransen & Lemmens 2007, J Clin Epidemiol 60:1234-1238).
     """
-    return 2 * Z * math.sqrt((1 - correlation**2) / (analysed * share * (1 - share)))
+    return 2 * Z * math.sqrt((1 - correlation**2) * factor / analysed)
 
 
 def pooled_precision(trial: Trial, visit: Visit, by: Actor) -> PooledPrecision:
     """Return the precision at a visit, from descriptions of all arms together."""
     require(by, Permission.TRIAL_VIEW, trial)
-    state, share = freshness(trial), _reference_share(trial)
+    state, factor = freshness(trial), _variance_factor(trial)
     described = ArmDescription.objects.filter(run=state.run, visit=visit, arm=POOLED).select_related("biomarker")
-    outcomes = tuple(_outcome(each, share) for each in described) if state.run else ()
+    outcomes = tuple(_outcome(each, factor) for each in described) if state.run else ()
     known = [each.correlation for each in outcomes if each.correlation is not None and each.pairs >= LEAST_PAIRS]
-    return PooledPrecision(state, outcomes, median(known) if known else UNKNOWN_CORRELATION, share)
+    return PooledPrecision(state, outcomes, median(known) if known else UNKNOWN_CORRELATION, factor)
 
 
-def _reference_share(trial: Trial) -> float:
+def _variance_factor(trial: Trial) -> float:
+    """Return the factor of the least precise comparison: the smallest arm against the reference."""
     ratios = list(trial.arms.values_list("is_reference", "ratio"))
-    return next(ratio for is_reference, ratio in ratios if is_reference) / sum(ratio for _, ratio in ratios)
+    reference = next(ratio for is_reference, ratio in ratios if is_reference)
+    smallest = min(ratio for is_reference, ratio in ratios if not is_reference)
+    return sum(ratio for _, ratio in ratios) * (1 / reference + 1 / smallest)
 
 
-def _outcome(described: ArmDescription, share: float) -> OutcomePrecision:
+def _outcome(described: ArmDescription, factor: float) -> OutcomePrecision:
     pairs, correlation = described.numbers["pairs"], described.numbers["correlation"]
     usable = correlation if pairs >= LEAST_PAIRS else None
-    width = expected_width(pairs, usable or 0.0, share) if usable is not None else None
+    width = expected_width(pairs, usable or 0.0, factor) if usable is not None else None
     return OutcomePrecision(described.biomarker.name, pairs, usable, width)

@@ -21,6 +21,7 @@ from analytics.services.descriptions import Description, describe_trial
 from analytics.services.estimates import PlannedEstimate, estimate_trial
 from analytics.services.outcomes import Design, Measure, Outcomes
 from analytics.services.plans import DEFAULT_SPECIFICATION, ensure_plan, newest_plan
+from analytics.statistics.limits import DETECTION_METHOD
 from measurements.selectors.frames import analysis_frame
 from trials import audit
 from trials.access import Actor, require
@@ -186,7 +187,7 @@ def _write(trial: Trial, plan: AnalysisPlan, computed: Computed) -> EstimateRun:
     columns = estimate_columns(trial)
     population, missing = plan.specification["population"], plan.specification["missing"]
     EffectEstimate.objects.bulk_create(
-        EffectEstimate(run=run, trial=trial, population=population, missing=missing, **columns(each))
+        EffectEstimate(run=run, trial=trial, population=population, missing=_missing(each, missing), **columns(each))
         for each in computed.estimates
     )
     biomarkers, visits = _ids(trial)
@@ -201,6 +202,11 @@ def _write(trial: Trial, plan: AnalysisPlan, computed: Computed) -> EstimateRun:
         for each in computed.descriptions
     )
     return run
+
+
+def _missing(planned: PlannedEstimate, by_plan: str) -> str:
+    """Return how missing values are dealt with; the share detected rests on everybody with a follow-up value."""
+    return "available_case" if planned.effect.result.method == DETECTION_METHOD else by_plan
 
 
 def _ids(trial: Trial) -> tuple[dict[str, int], dict[str, int]]:

@@ -22,6 +22,15 @@ from trials.selectors.consort import ArmCounts, ConsortCounts
 from trials.selectors.recruitment import RecruitmentCounts
 
 NARROW = 340.0
+IMMUNE = {
+    Biomarker.OutcomeClass.PROINFLAMMATORY,
+    Biomarker.OutcomeClass.ANTIINFLAMMATORY,
+    Biomarker.OutcomeClass.ANTIBODY,
+    Biomarker.OutcomeClass.IMMUNE_CELL_COUNT,
+    Biomarker.OutcomeClass.NK_CYTOTOXICITY,
+    Biomarker.OutcomeClass.VIRAL_LOAD,
+    Biomarker.OutcomeClass.OTHER_IMMUNE,
+}
 LEAST_CURVE, CURVE_STEPS = 10, 24
 
 
@@ -36,20 +45,23 @@ class Chart:
 def forest_chart(trial: Trial, visit: Visit, estimates: Iterable[EffectEstimate]) -> Chart | None:
     """Return the forest plot of the standardized effects at a visit; None where there is nothing to draw."""
     arms = list(trial.arms.all())
-    groups = tuple(_groups(list(estimates), arms))
+    drawn = list(estimates)
+    groups = tuple(_groups(drawn, arms))
     if not groups:
         return None
     reference = next(arm for arm in arms if arm.is_reference)
     others = [arm for arm in arms if not arm.is_reference]
     name = others[0].name if len(others) == 1 else _("intervention")
     forest = Forest(
-        title=_("Standardized effect of every outcome at: %(visit)s") % {"visit": visit.name},
-        description=_("Squares right of zero favour %(arm)s. The numbers are in the table below.") % {"arm": name},
+        title=_("Standardized pre-post-control difference (d_ppc2, Morris 2008) at: %(visit)s") % {"visit": visit.name},
+        description=_("In oriented rows, right of zero favours %(arm)s. The numbers are in the table below.")
+        % {"arm": name},
         groups=groups,
         intervention=(name, others[0].kind),
         comparator=(reference.name, reference.kind),
-        measure=_("Hedges g (95% CI)"),
-        reference=SHIELDS_2020 if _is_psychosocial(trial) else None,
+        measure=_("d_ppc2 (95% CI)"),
+        reference=SHIELDS_2020 if _is_psychosocial(trial) and any(map(_is_immune, drawn)) else None,
+        is_oriented=any(map(_is_oriented, drawn)),
         words=ForestWords(_("Outcome"), _("Analysed"), _("favours {arm}")),
     )
     return Chart(forest_plot(forest), narrow_forest_plot(forest))
@@ -59,6 +71,15 @@ def _is_psychosocial(trial: Trial) -> bool:
     """The published effect is one of psychosocial interventions; beside another kind it would mislead."""
     interventions = Intervention.objects.filter(arm__trial=trial)
     return interventions.exclude(type=Intervention.Type.NON_PSYCHOSOCIAL).exists()
+
+
+def _is_oriented(estimate: EffectEstimate) -> bool:
+    return estimate.biomarker.direction != Biomarker.Direction.NEUTRAL
+
+
+def _is_immune(estimate: EffectEstimate) -> bool:
+    """The published effect is one of immune outcomes with a better and a worse; it says nothing of symptoms."""
+    return _is_oriented(estimate) and estimate.biomarker.outcome_class in IMMUNE
 
 
 def _groups(estimates: list[EffectEstimate], arms: list[Arm]) -> Iterable[ForestGroup]:
@@ -110,7 +131,7 @@ def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progr
         title=_("Flow of participants"),
         description=_("From assessment to follow-up: %(n)d randomized.") % {"n": counts.randomized},
         randomized=counts.randomized,
-        arms=tuple(_arm_flow(arm, progress.get(arm.code, Progress(0, 0, 0))) for arm in counts.arms),
+        arms=tuple(_arm_flow(arm, progress.get(arm.code, Progress())) for arm in counts.arms),
         assessed=counts.assessed,
         excluded=tuple((str(ParticipantEvent.ExclusionReason(reason).label), n) for reason, n in counts.excluded),
         visit=visit.name,
@@ -124,6 +145,8 @@ def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progr
             _("Lost to follow-up: {n}"),
             _("Not yet due: {n}"),
             _("Analysed"),
+            _("Missed: {n}"),
+            _("Data use withdrawn: {n}"),
         ),
     )
     return Chart(consort_flow(flow), consort_flow(flow, NARROW))
@@ -153,6 +176,8 @@ def _arm_flow(arm: ArmCounts, progress: Progress) -> ArmFlow:
         not_received=_reasons(not_started, arm.not_started_reasons),
         lost=_reasons(arm.lost_to_follow_up, arm.lost_reasons),
         not_yet_due=progress.not_yet_due,
+        missed=progress.missed,
+        withdrawn=progress.withdrawn,
     )
 
 

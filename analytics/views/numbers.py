@@ -47,12 +47,12 @@ def forest_table(trial: Trial, estimates: Iterable[EffectEstimate]) -> Table:
         _("Outcome"),
         _("Arm"),
         _("Analysed (arm / reference)"),
-        _("Hedges g as measured (95% CI)"),
+        _("d_ppc2 as measured (95% CI)"),
         _("Standard error"),
         _("Oriented: positive is better"),
         words=2,
     )
-    return Table(_("Standardized pre-post-control effect sizes (d_ppc2, Morris 2008)"), columns, rows)
+    return Table(_("d_ppc2: standardized pre-post-control difference, Morris 2008"), columns, rows)
 
 
 def precision_table(precision: PooledPrecision) -> Table:
@@ -119,7 +119,7 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         used=sum(lead.n.values()),
         randomized=sum(lead.n_randomized.values()),
         reason=lead.not_estimable,
-        note=_note(lead, other(DETECTION, "risk_difference")),
+        note=" ".join(filter(None, [_note(lead, other(DETECTION, "risk_difference")), *lead.notes])),
     )
 
 

@@ -85,14 +85,14 @@ def test_the_blinded_see_the_precision_in_place_of_the_effect(client: Client, tr
     status, body = seen[f"/trials/{trial.slug}/effects/"]
     assert status == 200
     assert "You are blinded in this trial" in body
-    assert "Hedges" not in body
+    assert "d_ppc2" not in body
 
 
 @pytest.mark.parametrize("role", sorted(SEES_EFFECTS))
 def test_those_entitled_see_arms_and_effects(client: Client, trial: Trial, role: str) -> None:
     seen = {path: body for path, _, body in answers(client, trial, role)}
     assert "Canary Intervention" in seen[f"/trials/{trial.slug}/effects/"]
-    assert "Hedges g" in seen[f"/trials/{trial.slug}/"]
+    assert "d_ppc2" in seen[f"/trials/{trial.slug}/"]
     assert any("Canary Waitlist" in seen[path] for path in seen if path.endswith("/participants/"))
 
 
@@ -143,9 +143,9 @@ def test_after_unblinding_every_member_but_the_laboratorys_sees_effects(client: 
         trial = change_status(trial=trial, to=status, by=PLATFORM, reason="planned")
     for role in (Role.MONITOR, Role.EXPORT_STAFF):
         seen = {path: body for path, _, body in answers(client, trial, role)}
-        assert "Hedges g" in seen[f"/trials/{trial.slug}/effects/"]
+        assert "d_ppc2" in seen[f"/trials/{trial.slug}/effects/"]
     seen = {path: body for path, _, body in answers(client, trial, Role.LAB_MANAGER)}
-    assert "Hedges" not in seen[f"/trials/{trial.slug}/effects/"]
+    assert "d_ppc2" not in seen[f"/trials/{trial.slug}/effects/"]
 
 
 @pytest.mark.parametrize("role", ["data_manager", "blinded_statistician", "export_staff"])

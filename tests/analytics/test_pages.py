@@ -53,7 +53,8 @@ def test_the_overview_counts_people_values_and_deliveries(client: Client) -> Non
     strip = re.findall(r'<div class="value">(.*?)</div>', body)
     assert strip[:3] == ["8", "8", "0"]
     assert "of 40 planned" in body
-    assert "computed" in body
+    assert "Computed" in body
+    assert "Baseline-adjusted" not in body
     assert "from 32 results" in body
     assert "<svg" in body
 

@@ -13,7 +13,7 @@ HOSTILE = "<b onload=\"x\">IL-6 & 'TNF-α'</b>\x00\x0b"
 
 FOREST = Forest(
     title=HOSTILE,
-    description="Hedges g per outcome.",
+    description="d_ppc2 per outcome.",
     groups=(
         ForestGroup(
             "Harmful immune function (lower is better, sign flipped)",
