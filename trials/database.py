@@ -2,7 +2,7 @@
 
 The owner migrates. The application's role gets what each table's class says and nothing else:
 
-- mutable: read and write; a row trigger hangs old and new values under the running audit event;
+- mutable: read, insert and update, never delete (`removable` names the exception); a row trigger hangs old and new values under the running audit event;
 - append-only: read and insert; UPDATE, DELETE and TRUNCATE are not granted, and a trigger refuses them to everybody;
 - sealed: insert only, and read of the plain columns that are named; what is inside leaves by one function.
 """
@@ -24,6 +24,11 @@ DECLARE
     new_row jsonb;
     event text := current_setting('studyplatform.event_id', true);
 BEGIN
+    -- A table of somebody's own, under one of our names, would write what never happened.
+    IF TG_TABLE_SCHEMA <> 'public' THEN
+        RAISE EXCEPTION 'no table of the platform: %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF TG_OP <> 'INSERT' THEN old_row := to_jsonb(OLD) - unaudited; END IF;
     IF TG_OP <> 'DELETE' THEN new_row := to_jsonb(NEW) - unaudited; END IF;
     IF old_row = new_row THEN RETURN NULL; END IF;
@@ -52,7 +57,16 @@ BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'insufficient_privilege';
 END $$;
 
+-- When it happened is the server's word, whatever is sent.
+CREATE FUNCTION stamp_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.occurred_at := now();
+    RETURN NEW;
+END $$;
+
 CREATE SEQUENCE audit_event_number;
+REVOKE EXECUTE ON FUNCTION audit_row_change(), refuse_change(), stamp_event() FROM PUBLIC;
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 """  # noqa: S608 - built from constants
 
 
@@ -91,17 +105,31 @@ def bookkeeping(*tables: str) -> RunSQL:
 
 
 def mutable(*tables: str) -> RunSQL:
-    """Tables whose rows change: every change is recorded by trigger, bulk writes and raw SQL included."""
+    """Tables whose rows change and stay: every change is recorded by trigger, bulk writes and raw SQL included."""
     return RunSQL(
         [
             statement
             for table in tables
             for statement in (
-                f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {_role()}",
+                f"GRANT SELECT, INSERT, UPDATE ON {table} TO {_role()}",
                 f"""CREATE TRIGGER audit_{table} AFTER INSERT OR UPDATE OR DELETE ON {table}
                     FOR EACH ROW EXECUTE FUNCTION audit_row_change()""",
             )
         ],
+        RunSQL.noop,
+    )
+
+
+def removable(*tables: str) -> RunSQL:
+    """Mutable tables whose rows may also go: links, no study data."""
+    return RunSQL(f"GRANT DELETE ON {', '.join(tables)} TO {_role()}", RunSQL.noop)
+
+
+def callable_by_the_application(*functions: str) -> RunSQL:
+    """Functions of the owner that the application's role, and nobody else, may call."""
+    names = ", ".join(functions)
+    return RunSQL(
+        [f"REVOKE EXECUTE ON FUNCTION {names} FROM PUBLIC", f"GRANT EXECUTE ON FUNCTION {names} TO {_role()}"],
         RunSQL.noop,
     )
 

@@ -1,12 +1,18 @@
 """What the application's role may do: every table has its class, and the database keeps it."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from django.apps import apps
 from django.db import ProgrammingError, connection, transaction
 
+from tests.making import PLATFORM, make_trial
 from trials import audit
 from trials.access import Actor
-from trials.models import AuditChange, AuditEvent, Trial
+from trials.models import AllocationSlot, AuditChange, AuditEvent, Participant, Trial
+from trials.services.enrollment import record_consent, screen_participant
+from trials.services.lifecycle import change_status
+from trials.services.randomization import randomize_participant
 
 MUTABLE = {
     "trials.arm", "trials.attendance", "trials.intervention", "trials.laboratory", "trials.laboratorycredential",
@@ -23,7 +29,8 @@ SEALED = {"trials.allocationslot", "trials.sealedseed"}
 WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum"}
 BOOKKEEPING = {"analytics.export", "analytics.heartbeat"}
 EXPECTED = {
-    **dict.fromkeys(MUTABLE | BOOKKEEPING, frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})),
+    **dict.fromkeys(MUTABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
+    **dict.fromkeys(BOOKKEEPING | {"trials.laboratorycredential_trials"}, {"SELECT", "INSERT", "UPDATE", "DELETE"}),
     **dict.fromkeys(APPEND_ONLY, frozenset({"SELECT", "INSERT"})),
     **dict.fromkeys(SEALED, frozenset({"INSERT"})),
     "trials.auditchange": {"SELECT"},
@@ -82,6 +89,10 @@ def test_every_mutable_table_has_its_audit_trigger() -> None:
         "DROP TABLE measurements_result",
         "UPDATE measurements_result SET value = 1",
         "SET session_replication_role = replica",
+        "DELETE FROM trials_participant",
+        "DELETE FROM trials_membership",
+        "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "SELECT refuse_late_slots()",
     ],
 )
 def test_tampering_is_refused(statement: str) -> None:
@@ -120,3 +131,63 @@ def test_raising_the_data_version_alone_is_no_audited_change() -> None:
         event.record("trial.created", trial=None)
     Trial.objects.update(data_version=5)
     assert not AuditChange.objects.filter(operation="UPDATE").exists()
+
+
+def execute(statement: str, values: list[object]) -> tuple[object, ...]:
+    """Run a statement that is undone when refused; return its first row."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return cursor.fetchone()
+
+
+def consented(trial: Trial) -> Participant:
+    site = trial.sites.get(code="leeds")
+    person = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=date(2026, 3, 1))
+    return record_consent(participant=person, by=PLATFORM, on=date(2026, 3, 1), version="1")
+
+
+@pytest.mark.django_db
+def test_a_slot_is_taken_for_somebody_who_waits_and_one_at_a_time() -> None:
+    trial = make_trial()
+    first, second, foreign = consented(trial), consented(trial), consented(make_trial("other"))
+    stratum, take = trial.strata.first(), "SELECT * FROM take_allocation_slot(%s, %s)"
+    for nobody in (foreign.pk, 0):
+        with pytest.raises(ProgrammingError, match="waits for no arm"):
+            execute(take, [stratum.pk, nobody])
+    randomized = randomize_participant(participant=first, by=PLATFORM, levels={"sex": "F"})
+    with pytest.raises(ProgrammingError, match="waits for no arm"):
+        execute(take, [randomized.stratum_id, first.pk])
+    execute(take, [randomized.stratum_id, second.pk])
+    with pytest.raises(ProgrammingError, match="taken and not given"):
+        execute(take, [randomized.stratum_id, second.pk])
+
+
+@pytest.mark.django_db
+def test_a_list_grows_no_more_once_people_are_randomized() -> None:
+    trial, draft = make_trial(), make_trial("draft", status="draft")
+    for named in (trial, draft):
+        with pytest.raises(ProgrammingError, match="made at registration"), audit.transaction(by=PLATFORM):
+            AllocationSlot.objects.create(trial=named, stratum=trial.strata.first(), sequence=999, ciphertext=b"x")
+
+
+@pytest.mark.django_db
+def test_the_server_says_when_an_event_happened() -> None:
+    with audit.transaction(by=PLATFORM) as event:
+        AuditEvent.objects.create(id=event.number, verb="x", occurred_at=datetime(2000, 1, 1, tzinfo=UTC))
+        event.is_recorded = True
+    assert AuditEvent.objects.get(pk=event.number).occurred_at.year > 2000
+
+
+def test_an_unblinding_that_is_not_committed_reveals_no_seed(committed: str) -> None:
+    trial = make_trial()
+    with transaction.atomic():
+        for to in ("follow_up", "locked", "unblinded"):
+            trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
+        assert execute("SELECT reveal_sealed_seed(%s)", [trial.pk]) == (None,)
+    assert execute("SELECT reveal_sealed_seed(%s)", [trial.pk]) != (None,)
+
+
+@pytest.mark.django_db
+def test_nobody_makes_temporary_tables() -> None:
+    privilege = "SELECT has_database_privilege(current_user, 'studyplatform_template', 'TEMPORARY')"
+    assert execute(privilege, []) == (False,)

@@ -171,6 +171,19 @@ def test_credentials_stay_within_their_laboratory_and_trial() -> None:
     assert credential.revoked_at is not None
 
 
+def test_one_trial_ends_a_shared_credential_for_itself_alone() -> None:
+    trial, other = make_trial(), make_trial("other")
+    laboratory = add_laboratory(trial=trial, code="ghent", name="Ghent", by=PLATFORM)
+    add_laboratory(trial=other, code="ghent", name="Ghent", by=PLATFORM)
+    credential, _ = create_laboratory_credential(
+        laboratory=laboratory, trials=[trial, other], name="A", scopes=["results:write"], by=PLATFORM
+    )
+    revoke_laboratory_credential(credential=credential, trial=trial, by=make_member(trial, "lab_manager"))
+    assert (list(credential.trials.all()), credential.revoked_at) == ([other], None)
+    revoke_laboratory_credential(credential=credential, trial=other, by=PLATFORM)
+    assert credential.revoked_at is not None
+
+
 def test_people_make_and_revoke_their_own_tokens_only() -> None:
     trial = make_trial()
     one, two = make_member(trial, "monitor"), make_member(trial, "coordinator")

@@ -38,8 +38,7 @@ def as_owner(table: str, statement: str) -> None:
         owner.execute(statement)
 
 
-@pytest.mark.django_db
-def test_an_untouched_register_is_confirmed(capsys) -> None:
+def test_an_untouched_register_is_confirmed(committed, capsys) -> None:
     trial = unblinded_trial()
     call_command("verify_allocation", "t")
     printed = capsys.readouterr().out

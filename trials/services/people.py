@@ -134,13 +134,19 @@ def create_laboratory_credential(
 def revoke_laboratory_credential(
     *, credential: LaboratoryCredential, trial: Trial, by: Actor, reason: str = ""
 ) -> None:
-    """End a credential of this trial at once. Asked again, the first end counts."""
+    """End a credential's use in this trial at once; with its last trial it ends altogether and keeps its place there.
+
+    Raises NotFound for a credential that is not for this trial.
+    """
     with audit.transaction(by=by, reason=reason) as event:
         require(by, Permission.LABORATORY_MANAGE, trial)
         if not credential.trials.filter(pk=trial.pk).exists():
             raise NotFound("credential_unknown", "There is no such credential in this trial.")
-        credential.revoked_at = credential.revoked_at or timezone.now()
-        credential.save(update_fields=["revoked_at"])
+        if credential.trials.exclude(pk=trial.pk).exists():
+            credential.trials.remove(trial)
+        else:
+            credential.revoked_at = credential.revoked_at or timezone.now()
+            credential.save(update_fields=["revoked_at"])
         event.record("credential.revoked", trial=trial, target=credential)
 
 

@@ -76,7 +76,9 @@ def _take_slot(participant: Participant, stratum: Stratum, on: date) -> Allocati
     trial = participant.trial
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT slot_sequence, slot_ciphertext FROM take_allocation_slot(%s)", [stratum.pk])
+            cursor.execute(
+                "SELECT slot_sequence, slot_ciphertext FROM take_allocation_slot(%s, %s)", [stratum.pk, participant.pk]
+            )
             sequence, ciphertext = cursor.fetchone()
     except DatabaseError as error:
         if getattr(error.__cause__, "sqlstate", "") != LIST_USED_UP:
