@@ -1,6 +1,7 @@
 """What is due: stale estimates and queued exports, asked of PostgreSQL in one query."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -53,7 +54,7 @@ class Work:
 
 def due_work() -> list[Work]:
     """Return everything that is due now."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "estimates": ESTIMATES,
         "export": EXPORT,
         "method": METHOD_VERSION,

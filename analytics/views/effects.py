@@ -33,7 +33,7 @@ def _model(trial: Trial, card: Card, by: Actor) -> dict[str, Any]:
     rows = model_rows(trial, card.estimates.matching(visit=card.visit.code) if card.estimates else [])
     used = max((row for row in rows), key=lambda row: row.used, default=None)
     described = [each for each in descriptions_of(trial, by)[1] if each.visit_id == card.visit.pk]
-    formulas = {each.formula for each in card.estimates.matching(method="ancova_hc3")} if card.estimates else set()
+    formulas = {each.formula for each in card.estimates.matching(visit=card.visit.code)} if card.estimates else set()
     return {
         "rows": rows,
         "most_used": used,
