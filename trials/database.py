@@ -2,7 +2,8 @@
 
 The owner migrates. The application's role gets what each table's class says and nothing else:
 
-- mutable: read, insert and update, never delete (`removable` names the exception); a row trigger hangs old and new values under the running audit event;
+- mutable: read, insert and update, and never delete (`removable` names the exception); a row trigger hangs old and new
+  values under the running audit event;
 - append-only: read and insert; UPDATE, DELETE and TRUNCATE are not granted, and a trigger refuses them to everybody;
 - sealed: insert only, and read of the plain columns that are named; what is inside leaves by one function.
 """

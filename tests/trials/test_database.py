@@ -30,7 +30,7 @@ WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum"}
 BOOKKEEPING = {"analytics.export", "analytics.heartbeat"}
 EXPECTED = {
     **dict.fromkeys(MUTABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
-    **dict.fromkeys(BOOKKEEPING | {"trials.laboratorycredential_trials"}, {"SELECT", "INSERT", "UPDATE", "DELETE"}),
+    **{key: {"SELECT", "INSERT", "UPDATE", "DELETE"} for key in BOOKKEEPING | {"trials.laboratorycredential_trials"}},
     **dict.fromkeys(APPEND_ONLY, frozenset({"SELECT", "INSERT"})),
     **dict.fromkeys(SEALED, frozenset({"INSERT"})),
     "trials.auditchange": {"SELECT"},

@@ -20,6 +20,6 @@ class ByCursor(CursorPagination):
     def decode_cursor(self, request: Any) -> Any:
         """Return the cursor of the address; NotFound for one that names no id, since the database would choke on it."""
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and not POSITION.fullmatch(cursor.position):
+        if cursor is not None and cursor.position is not None and not POSITION.fullmatch(str(cursor.position)):
             raise NotFound(self.invalid_cursor_message)
         return cursor
