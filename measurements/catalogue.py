@@ -22,7 +22,7 @@ DIRECTIONS = {
     "non_specific": "neutral",
     "clinical": "harmful",
 }
-"""What more of it means, by outcome class (domain.md); `other_immune` is declared with the biomarker."""
+"""What more of it means, by outcome class; `other_immune` is declared with the biomarker."""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _memberships(by: Actor, trial: Trial) -> list[Membership]:
 
 
 def _role_gives(role: str, permission: Permission, trial: Trial, *, own_site: bool) -> bool:
-    """Whether this role gives this permission in this trial as it now stands (domain.md, roles)."""
+    """Whether this role gives this permission in this trial as it now stands."""
     member = Role(role)
     if permission in ROLE_PERMISSIONS[member]:
         return True
@@ -106,6 +106,7 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
 
     A role that is held at one site counts for that site alone. Without `site` a site-bound role still counts for
     what is not about one participant (seeing the trial), but not for arms and effects: those are then of all sites.
+    From unblinding on, arms and effects are everybody's, whatever the site.
     For arms in open-label trials a site must be named.
     """
     if by.process:
@@ -123,13 +124,13 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
     return any(
         _role_gives(held.role, permission, trial, own_site=_is_own_site(held, site))
         for held in _memberships(by, trial)
-        if _reaches(held, permission, site)
+        if _reaches(held, permission, trial, site)
     )
 
 
-def _reaches(held: Membership, permission: Permission, site: Site | None) -> bool:
+def _reaches(held: Membership, permission: Permission, trial: Trial, site: Site | None) -> bool:
     """Whether a role held at one site or all counts for what is asked about, at this site or the whole trial."""
-    if held.site_id is None:
+    if held.site_id is None or (permission in UNBLINDED_PERMISSIONS and trial.is_unblinded):
         return True
     return held.site_id == site.pk if site is not None else permission not in UNBLINDED_PERMISSIONS
 

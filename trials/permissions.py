@@ -1,4 +1,4 @@
-"""Who may do what: one table of roles and permissions (design: domain.md).
+"""Who may do what: one table of roles and permissions.
 
 Which state a trial must be in is another question and stands in `access.py`.
 """

@@ -1,4 +1,4 @@
-"""What the API says of estimates and exports (lab-api.md), and how that describes itself in OpenAPI."""
+"""What the API says of estimates and exports, and how that describes itself in OpenAPI."""
 
 from typing import Any
 

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from analytics.exports.rights import Scope
 
-# Study days have no day 0: 1 on the day of randomization, the plain difference before it (domain.md).
+# Study days have no day 0: 1 on the day of randomization, the plain difference before it.
 STUDY_DAY = "({day} - p.randomized_on) + CASE WHEN {day} >= p.randomized_on THEN 1 ELSE 0 END"
 
 FORMULA_START, NUMBER = r"^[=+@\t\r\n-]", r"^[-+]?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?$"

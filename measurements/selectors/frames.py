@@ -48,7 +48,7 @@ ORDER BY chosen.participant_id, v.position, v.id, b.position, b.id
 
 
 def analysis_frame(trial: Trial) -> pd.DataFrame:
-    """Return one row per participant, visit and biomarker that has an analysis value (lab-api.md), in a fixed order.
+    """Return one row per participant, visit and biomarker that has an analysis value, in a fixed order.
 
     Columns: `participant_id`, `participant`, `visit`, `biomarker` (codes), `value` (float64, canonical unit; the limit
     where censored), `comparator` ("", "<", ">"), `collected_at` (UTC), `result_id` (of the newest replicate). Results

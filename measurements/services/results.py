@@ -67,7 +67,7 @@ def record_results(
     key: Key | None = None,
     now: datetime | None = None,
 ) -> Answer:
-    """Check a delivery and store what is right; return the answer of lab-api.md (201, 200 or 422).
+    """Check a delivery and store what is right; return the answer: 201, 200 or 422.
 
     One transaction: nothing is ever half-written, and a repeated key gets the first answer. A delivery that meets
     another one with the same rows is checked again after it. A sandbox credential checks and stores nothing.

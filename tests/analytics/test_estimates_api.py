@@ -1,4 +1,4 @@
-"""Estimates and descriptions over the API: exactly what lab-api.md says, and only to those entitled."""
+"""Estimates and descriptions over the API: exactly the promised fields, and only to those entitled."""
 
 import json
 import subprocess

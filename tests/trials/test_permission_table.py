@@ -148,3 +148,13 @@ def test_roles_are_asked_once_a_request_and_an_ended_one_acts_at_once(django_ass
     with pytest.raises(NotFound):
         require(request_actor, P.AUDIT_VIEW, trial)
     assert not has_permission(Actor(user=user, remembered={}), P.AUDIT_VIEW, trial)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", Role)
+def test_from_unblinding_on_members_of_one_site_see_all_but_the_laboratorys(role) -> None:
+    trial = make_trial()
+    member = make_member(trial, role, "leeds")
+    trial.status = "unblinded"
+    for permission in (P.ALLOCATION_VIEW, P.EFFECTS_VIEW):
+        assert has_permission(member, permission, trial) == (role != Role.LAB_MANAGER)

@@ -147,7 +147,7 @@ class Intervention(models.Model):
 
 
 class Visit(models.Model):
-    """A planned time point with its window, in days from the anchor (study day, domain.md)."""
+    """A planned time point with its window, in days from the anchor (study days)."""
 
     class Kind(models.TextChoices):
         BASELINE = "baseline", _("Baseline")
