@@ -106,20 +106,24 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         return found.get((lead.biomarker_id, lead.arm, method, measure))
 
     plain = other(MODEL, lead.measure) if lead.method == ROBUST else lead
-    percent = other(lead.method, PERCENT)
+    # Where only the robust error is out of reach, the estimate itself and its model-based interval still stand.
+    stands = plain is not None and plain.estimate is not None
+    percent = other(lead.method, PERCENT) if lead.estimate is not None else other(MODEL, PERCENT)
     return ModelRow(
         outcome=lead.biomarker.name,
         arm=arm,
         effect=interval(plain, 3) if plain else "",
         percent=interval(percent, 1) if percent else "",
-        robust=interval(lead, 3) if lead.method == ROBUST else "",
+        robust=interval(lead, 3) if lead.method == ROBUST and lead.estimate is not None else "",
         p=p_value(lead.p_value),
         p_adjusted=p_value(lead.p_holm if lead.p_holm is not None else lead.p_bh),
         analysed=f"{lead.n.get(lead.arm, 0)} / {lead.n.get(lead.reference_arm, 0)}",
         used=sum(lead.n.values()),
         randomized=sum(lead.n_randomized.values()),
-        reason=lead.not_estimable,
-        note=" ".join(filter(None, [_note(lead, other(DETECTION, "risk_difference")), *lead.notes])),
+        reason="" if stands else lead.not_estimable,
+        note=" ".join(
+            filter(None, [_note(lead, other(DETECTION, "risk_difference")), stands and lead.not_estimable, *lead.notes])
+        ),
     )
 
 

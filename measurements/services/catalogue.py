@@ -17,6 +17,7 @@ from trials.access import Actor, has_permission, require
 from trials.errors import InConflict, RuleBroken
 from trials.models import Laboratory, Trial
 from trials.permissions import Permission
+from trials.services.design import mark_data_changed
 
 OPEN_TO_CHANGE = {Trial.Status.DRAFT, Trial.Status.REGISTERED, Trial.Status.RECRUITING}
 
@@ -48,6 +49,8 @@ def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: 
             raise RuleBroken(
                 "biomarker_taken", f"{trial.title} measures one of these already.", field="code"
             ) from error
+        if trial.status != Trial.Status.DRAFT:
+            mark_data_changed(trial)  # there are estimates already; the new biomarkers belong among them
         event.record("biomarkers.added", trial=trial, detail={"codes": [each.code for each in stored]})
     return stored
 

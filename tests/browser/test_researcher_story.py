@@ -99,7 +99,7 @@ def effect(page: Page, *, results: int) -> str:
     """Return the forest plot's text once it rests on this many results: the page brings itself up to date."""
     page.goto("/trials/calm-nights/effects/")
     expect(page.locator("main")).to_contain_text(f"from {results} results", timeout=FRESH_MILLISECONDS)
-    text = page.get_by_role("img", name="Standardized effect").first.text_content() or ""
+    text = page.get_by_role("img", name="Standardized pre-post-control difference").first.text_content() or ""
     assert "Interleukin-6" in text
     return text
 

@@ -86,6 +86,13 @@ class TestTrial:
         assert refused.value.code == code
         assert not trial.biomarkers.exists()
 
+    def test_those_added_while_it_recruits_belong_among_the_estimates(self):
+        draft, recruiting = make_trial("draft", status="draft"), make_trial("recruiting")
+        for trial, raised in ((draft, 0), (recruiting, 1)):
+            add_biomarkers(trial=trial, biomarkers=["IL6"], by=PLATFORM)
+            trial.refresh_from_db()
+            assert trial.data_version == raised
+
     def test_not_after_recruitment(self):
         trial = change_status(trial=make_trial(), to="follow_up", by=PLATFORM)
         with pytest.raises(InConflict):
