@@ -36,6 +36,7 @@ def _model(trial: Trial, card: Card, by: Actor) -> dict[str, Any]:
     formulas = {each.formula for each in card.estimates.matching(visit=card.visit.code)} if card.estimates else set()
     return {
         "rows": rows,
+        "notes": list(dict.fromkeys((row.outcome, row.notes) for row in rows if row.notes)),
         "most_used": used,
         "several_arms": trial.arms.count() > 2,
         "descriptions": description_table(trial, described),

@@ -12,6 +12,7 @@ from trials.models import Trial
 from trials.templatetags.interface import confidence_interval, number, p_value
 
 RATIO, PERCENT, DIFFERENCE = "ratio_of_geometric_means", "percent_difference", "difference"
+LOG_DIFFERENCE = "log_difference"
 MODEL, ROBUST, LIMITED, DETECTION = "ancova_model", "ancova_hc3", "tobit", "detection"
 
 
@@ -77,7 +78,7 @@ def interval(estimate: EffectEstimate, digits: int = 2) -> str:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One outcome of the baseline-adjusted model, or in `reason` why it has none."""
+    """One outcome of the baseline-adjusted model, or in `reason` why it has none; `method` where it is another one."""
 
     outcome: str
     arm: str
@@ -90,7 +91,8 @@ class ModelRow:
     used: int
     randomized: int
     reason: str
-    note: str
+    method: str
+    notes: str
 
 
 def model_rows(trial: Trial, estimates: Sequence[EffectEstimate]) -> list[ModelRow]:
@@ -108,6 +110,8 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
     plain = other(MODEL, lead.measure) if lead.method == ROBUST else lead
     # Where only the robust error is out of reach, the estimate itself and its model-based interval still stand.
     stands = plain is not None and plain.estimate is not None
+    # The ratio's notes speak of its transformation too; what concerns people is with the log difference.
+    noted = other(lead.method, LOG_DIFFERENCE) or lead
     percent = other(lead.method, PERCENT) if lead.estimate is not None else other(MODEL, PERCENT)
     return ModelRow(
         outcome=lead.biomarker.name,
@@ -121,13 +125,12 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         used=sum(lead.n.values()),
         randomized=sum(lead.n_randomized.values()),
         reason="" if stands else lead.not_estimable,
-        note=" ".join(
-            filter(None, [_note(lead, other(DETECTION, "risk_difference")), stands and lead.not_estimable, *lead.notes])
-        ),
+        method=_method(lead, other(DETECTION, "risk_difference")),
+        notes=" ".join(filter(None, [stands and lead.not_estimable, *noted.notes])),
     )
 
 
-def _note(lead: EffectEstimate, detected: EffectEstimate | None) -> str:
+def _method(lead: EffectEstimate, detected: EffectEstimate | None) -> str:
     if lead.method == LIMITED:
         return _("Tobit, for values below the limit")
     if detected is not None and detected.estimate is not None:

@@ -25,7 +25,9 @@ WITH touched AS (
     GROUP BY s.participant_id, s.visit_id, r.biomarker_id
 ), counted AS (
     SELECT t.participant_id, t.visit_id, t.biomarker_id, t.is_new, max(r.id) AS result_id,
-           count(DISTINCT (r.specimen_id, r.laboratory_id, r.assay_id, r.run)) AS measurements
+           -- A specimen without a value of this biomarker joins as a row of nulls, which would count as one.
+           count(DISTINCT (r.specimen_id, r.laboratory_id, r.assay_id, r.run)) FILTER (WHERE r.id IS NOT NULL)
+               AS measurements
     FROM touched t
     JOIN measurements_specimen s ON (s.participant_id, s.visit_id) = (t.participant_id, t.visit_id)
     LEFT JOIN measurements_result r ON r.specimen_id = s.id AND r.biomarker_id = t.biomarker_id

@@ -39,6 +39,18 @@ def test_a_second_specimen_asks_and_both_in_one_delivery(bench):
     assert asked() == ["open"]
 
 
+def test_another_specimen_of_the_visit_without_a_value_is_none(bench):
+    register_specimen(
+        participant=bench.participant("T-001"),
+        visit=bench.trial.visits.get(code="baseline"),
+        identifier="S-1-blood",
+        specimen_type="blood",
+        by=PLATFORM,
+    )
+    bench.post([FIRST])
+    assert asked() == []
+
+
 @pytest.mark.parametrize(
     "other",
     [
