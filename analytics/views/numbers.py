@@ -126,7 +126,7 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         randomized=sum(lead.n_randomized.values()),
         reason="" if stands else lead.not_estimable,
         method=_method(lead, other(DETECTION, "risk_difference")),
-        notes=" ".join(filter(None, [stands and lead.not_estimable, *noted.notes])),
+        notes=" ".join(filter(None, [lead.not_estimable if stands else "", *noted.notes])),
     )
 
 
