@@ -120,7 +120,7 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         percent=interval(percent, 1) if percent else "",
         robust=interval(lead, 3) if lead.method == ROBUST and lead.estimate is not None else "",
         p=p_value(lead.p_value),
-        p_adjusted=p_value(lead.p_holm if lead.p_holm is not None else lead.p_bh),
+        p_adjusted=p_value(lead.p_bh) if lead.p_holm is None else _("%(p)s (Holm)") % {"p": p_value(lead.p_holm)},
         analysed=f"{lead.n.get(lead.arm, 0)} / {lead.n.get(lead.reference_arm, 0)}",
         used=sum(lead.n.values()),
         randomized=sum(lead.n_randomized.values()),
