@@ -1,23 +1,10 @@
 """Addresses of this app's pages."""
 
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 
 from measurements.views import biomarkers, submissions, visit_form
 
-
-class StudyCodeConverter(StringConverter):
-    """A participant's code: what does not print is no code, and a NUL would be refused by the database."""
-
-    def to_python(self, value: str) -> str:
-        """Return the code; ValueError, which is 404, for one that cannot exist."""
-        if not value.isprintable():
-            raise ValueError(value)
-        return value
-
-
-register_converter(StudyCodeConverter, "study-code")
-VISIT = "trials/<slug:slug>/participants/<study-code:code>/visits/<slug:visit>/"
+VISIT = "trials/<slug:slug>/participants/<participant_code:code>/visits/<slug:visit>/"
 
 urlpatterns = [
     path("trials/<slug:slug>/biomarkers/", biomarkers.biomarkers, name="biomarkers"),

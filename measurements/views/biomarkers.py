@@ -13,8 +13,7 @@ from measurements.selectors.listings import assays_of, biomarkers_of
 from measurements.services.catalogue import add_assay, add_biomarkers
 from measurements.units.spelling import readable_unit
 from trials.access import actor_of, has_permission
-from trials.errors import RuleBroken
-from trials.forms.fields import ShowsRefusals, show_refusal
+from trials.forms.fields import accepted
 from trials.permissions import Permission
 from trials.selectors.trials import visible_trial
 
@@ -39,7 +38,7 @@ def biomarkers(request: HttpRequest, slug: str) -> HttpResponse:
     }
     if step in steps:
         form, act = steps[step]
-        if form.is_valid() and _done(form, act):
+        if form.is_valid() and accepted(form, act):
             messages.success(request, _("Added."))
             return redirect("biomarkers", slug=slug)
     context = {
@@ -52,13 +51,3 @@ def biomarkers(request: HttpRequest, slug: str) -> HttpResponse:
         "may_add_assays": has_permission(by, Permission.LABORATORY_MANAGE, trial),
     }
     return render(request, "measurements/biomarkers.html", context, status=422 if request.method == "POST" else 200)
-
-
-def _done(form: ShowsRefusals, act: Callable[[], object]) -> bool:
-    """Whether the service did it; its refusal stands in the form otherwise."""
-    try:
-        act()
-    except RuleBroken as error:
-        show_refusal(form, error)
-        return False
-    return True

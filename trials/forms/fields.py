@@ -1,6 +1,6 @@
 """What the forms of this app share: a day field, and a service's refusal shown at the field it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from django import forms
@@ -33,3 +33,13 @@ def show_refusal(form: ShowsRefusals, error: RuleBroken) -> None:
     if error.status not in SHOWN_IN_THE_FORM:
         raise error
     form.add_error(error.field if error.field in form.fields else None, error.sentence)
+
+
+def accepted(form: ShowsRefusals, service: Callable[[], object]) -> bool:
+    """Call a service; whether it did it, or showed its refusal in the form."""
+    try:
+        service()
+    except RuleBroken as error:
+        show_refusal(form, error)
+        return False
+    return True

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection
 
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import InConflict, RuleBroken
+from trials.errors import RuleBroken
 from trials.models import (
     Arm,
     Intervention,
@@ -173,12 +173,6 @@ def _add_factors(trial: Trial, designs: Sequence[FactorDesign], sites: Sequence[
         )
         for position, design in enumerate(designs)
     )
-
-
-def require_draft(trial: Trial) -> None:
-    """Raise InConflict once registration has sealed the design."""
-    if trial.status != Trial.Status.DRAFT:
-        raise InConflict("design_sealed", f"{trial.title} is registered; its design is sealed.")
 
 
 def mark_data_changed(trial: Trial) -> int:

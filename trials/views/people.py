@@ -1,6 +1,5 @@
 """People and rights, laboratories and their credentials, and a person's own tokens."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -11,8 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from trials.access import actor_of, has_permission, require
-from trials.errors import RuleBroken
-from trials.forms.fields import show_refusal
+from trials.forms.fields import accepted
 from trials.forms.people import CredentialForm, LaboratoryForm, MemberForm, TokenForm
 from trials.models import Trial
 from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission
@@ -38,7 +36,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         require(by, Permission.PEOPLE_MANAGE, trial)
     form = MemberForm(trial, request.POST or None)
     given = form.cleaned_data if form.is_valid() else None
-    if given and _done(
+    if given and accepted(
         form, lambda: grant_role(trial=trial, user=given["email"], role=given["role"], site=given["site"], by=by)
     ):
         messages.success(request, _("%(person)s has the role now.") % {"person": given["email"]})
@@ -78,13 +76,13 @@ def laboratories(request: HttpRequest, slug: str) -> HttpResponse:
         known.filter(trial=None), LABORATORY_SCOPES, request.POST if chosen == "credential" else None
     )
     context: dict[str, Any] = {"trial": trial, "laboratory_form": laboratory, "credential_form": credential}
-    if laboratory.is_valid() and _done(
+    if laboratory.is_valid() and accepted(
         laboratory, lambda: add_laboratory(trial=trial, by=by, **laboratory.cleaned_data)
     ):
         messages.success(request, _("%(name)s can deliver now; make a credential for it.") % laboratory.cleaned_data)
         return redirect("laboratories", slug=slug)
     status = _status(request)
-    if credential.is_valid() and _done(
+    if credential.is_valid() and accepted(
         credential, lambda: context.update(made=_make_credential(trial, credential, by))
     ):
         context["credential_form"] = CredentialForm(known.filter(trial=None), LABORATORY_SCOPES)
@@ -133,7 +131,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
             user=by.user, name=given["name"], scopes=given["scopes"], expires_at=form.expires_at, by=by
         )
 
-    if form.is_valid() and _done(form, make):
+    if form.is_valid() and accepted(form, make):
         context["form"], status = TokenForm(PERSONAL_SCOPES), 201
     context["tokens"] = tokens_of(by)
     return render(request, "trials/tokens.html", context, status=status)
@@ -147,16 +145,6 @@ def token_revoke(request: HttpRequest, number: int) -> HttpResponse:
     revoke_personal_token(token=token, by=by)
     messages.success(request, _("%(name)s is revoked.") % {"name": token.name})
     return redirect("tokens")
-
-
-def _done(form: Any, service: Callable[[], Any]) -> bool:
-    """Call a service; whether it did it, or showed its refusal in the form."""
-    try:
-        service()
-    except RuleBroken as error:
-        show_refusal(form, error)
-        return False
-    return True
 
 
 def _status(request: HttpRequest) -> int:
