@@ -13,8 +13,9 @@ from trials.allocation.blocks import Scheme, Slot, permuted_blocks
 from trials.allocation.seed import open_seed
 from trials.models import Stratum, Trial, User
 from trials.services.design import ArmDesign, FactorDesign, create_trial
-from trials.services.lifecycle import allocation_key, change_status, register_trial
+from trials.services.lifecycle import change_status, register_trial
 from trials.services.people import create_account, grant_role
+from trials.services.sealing import allocation_key
 
 PLATFORM = Actor(process="test")
 PASSWORD = "a long enough password"

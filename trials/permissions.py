@@ -32,14 +32,27 @@ class Permission(StrEnum):
     TRIAL_DESIGN = "trial.design"
     TRIAL_RUN = "trial.run"
     TRIAL_LOCK = "trial.lock"
+    TRIAL_UNLOCK = "trial.unlock"
     PEOPLE_MANAGE = "people.manage"
     AUDIT_VIEW = "audit.view"
     PARTICIPANT_VIEW = "participant.view"
     PARTICIPANT_ENROLL = "participant.enroll"
     PARTICIPANT_RANDOMIZE = "participant.randomize"
     PARTICIPANT_WITHDRAW = "participant.withdraw"
+    IDENTITY_VIEW = "identity.view"
+    IDENTITY_RECORD = "identity.record"
     ALLOCATION_VIEW = "allocation.view"
+    ALLOCATION_UNBLIND = "allocation.unblind"
     ALLOCATION_RECORD_EXTERNAL = "allocation.record_external"
+    VISIT_RECORD = "visit.record"
+    VISIT_LOCK = "visit.lock"
+    SESSION_RECORD = "session.record"
+    SAFETY_VIEW = "safety.view"
+    SAFETY_RECORD = "safety.record"
+    QUERY_VIEW = "query.view"
+    QUERY_MANAGE = "query.manage"
+    QUERY_ANSWER = "query.answer"
+    SOURCE_VERIFY = "source.verify"
     RESULT_VIEW = "result.view"
     RESULT_RECORD = "result.record"
     RESULT_CORRECT = "result.correct"
@@ -51,27 +64,42 @@ class Permission(StrEnum):
 
 
 P, R = Permission, Role
-_SEES = {P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW}
+_SEES = {P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW, P.SAFETY_VIEW, P.QUERY_VIEW}
 _ENROLS = {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW, P.SPECIMEN_MANAGE}
-_RECORDS = {P.RESULT_RECORD, P.RESULT_CORRECT}
+_RECORDS = {P.RESULT_RECORD, P.RESULT_CORRECT, P.VISIT_RECORD}
+# Of those who meet participants: who they are, what they received, what happened to them, their arm in an emergency.
+_CARES = {
+    P.IDENTITY_VIEW,
+    P.IDENTITY_RECORD,
+    P.ALLOCATION_UNBLIND,
+    P.SESSION_RECORD,
+    P.SAFETY_RECORD,
+    P.QUERY_ANSWER,
+}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     R.PRINCIPAL_INVESTIGATOR: frozenset(
         _SEES
         | _ENROLS
         | _RECORDS
-        | {P.TRIAL_DESIGN, P.TRIAL_RUN, P.TRIAL_LOCK, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
+        | _CARES
+        | {P.TRIAL_DESIGN, P.TRIAL_RUN, P.TRIAL_LOCK, P.TRIAL_UNLOCK, P.VISIT_LOCK}
+        | {P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
     ),
-    R.COORDINATOR: frozenset(_SEES | _ENROLS | _RECORDS),
+    R.COORDINATOR: frozenset(_SEES | _ENROLS | _RECORDS | _CARES),
     R.DATA_MANAGER: frozenset(
-        _SEES | _RECORDS | {P.TRIAL_RUN, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE, P.AUDIT_VIEW, P.EXPORT}
+        _SEES
+        | _RECORDS
+        | {P.TRIAL_RUN, P.TRIAL_UNLOCK, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE, P.AUDIT_VIEW, P.EXPORT}
+        | {P.VISIT_LOCK, P.QUERY_MANAGE}
     ),
-    R.MONITOR: frozenset(_SEES | {P.AUDIT_VIEW}),
+    R.MONITOR: frozenset(_SEES | {P.AUDIT_VIEW, P.QUERY_MANAGE, P.SOURCE_VERIFY}),
     R.UNBLINDED_STATISTICIAN: frozenset(_SEES | {P.ALLOCATION_VIEW, P.EFFECTS_VIEW, P.EXPORT}),
     R.BLINDED_STATISTICIAN: frozenset(_SEES | {P.EXPORT}),
     R.MONITORING_BOARD: frozenset(_SEES | {P.ALLOCATION_VIEW, P.EFFECTS_VIEW}),
     R.LAB_MANAGER: frozenset(
         {P.TRIAL_VIEW, P.RESULT_VIEW, P.RESULT_RECORD, P.SPECIMEN_VIEW, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE}
+        | {P.QUERY_VIEW}
     ),
     R.EXPORT_STAFF: frozenset({P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.EXPORT}),
 }
@@ -98,9 +126,12 @@ PERSONAL_SCOPES: dict[str, frozenset[Permission]] = {
     "estimates:read": frozenset({P.TRIAL_VIEW, P.EFFECTS_VIEW}),
     "export": _READ | {P.EXPORT, P.EFFECTS_VIEW},
     "participants:write": _READ | {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW},
+    "sessions:write": frozenset({P.TRIAL_VIEW, P.SESSION_RECORD}),
 }
 LABORATORY_SCOPES: dict[str, frozenset[Permission]] = {
     "results:write": frozenset({P.TRIAL_VIEW, P.RESULT_RECORD, P.RESULT_CORRECT}),
     "results:read": frozenset({P.TRIAL_VIEW, P.RESULT_VIEW}),
     "specimens:read": frozenset({P.TRIAL_VIEW, P.SPECIMEN_VIEW}),
+    # Of a coach-bot or an app that delivers an intervention: it reports who took part in which session.
+    "sessions:write": frozenset({P.TRIAL_VIEW, P.SESSION_RECORD}),
 }

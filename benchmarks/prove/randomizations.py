@@ -107,7 +107,7 @@ def _sealed_arms(trial: "Trial", stratum: str, count: int) -> list[str]:
     """Rebuild a list from the sealed seed, which only the database's owner can read."""
     from trials.allocation.blocks import Scheme, permuted_blocks
     from trials.allocation.seed import open_seed
-    from trials.services.lifecycle import allocation_key
+    from trials.services.sealing import allocation_key
 
     with psycopg.connect(os.environ["DATABASE_OWNER_URL"]) as owner:
         found = owner.execute("SELECT ciphertext FROM trials_sealedseed WHERE scheme_id = %s", [trial.scheme.pk])

@@ -12,16 +12,16 @@ from measurements.services.visits import record_attendance
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
 from trials.models import Laboratory, Participant, Site, Trial
-from trials.services.design import ArmDesign, FactorDesign, create_trial
+from trials.services.design import ArmDesign, CriterionDesign, FactorDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
 from trials.services.lifecycle import change_status, register_trial
 from trials.services.randomization import randomize_participant
 
-ELIGIBILITY = (
-    "Aged 18 to 70",
-    "Insomnia disorder by clinical interview",
-    "No acute infection and no anti-inflammatory medication",
-    "No shift work",
+CRITERIA = (
+    CriterionDesign("age", "Aged 18 to 70"),
+    CriterionDesign("insomnia", "Insomnia disorder by clinical interview"),
+    CriterionDesign("infection", "Acute infection or anti-inflammatory medication", "exclusion"),
+    CriterionDesign("shift_work", "Shift work", "exclusion"),
 )
 # The laboratory sends its own short name; the platform knows it as an alias.
 CATALOGUE_CODE = {"NK": "NKC"}
@@ -53,7 +53,7 @@ def make_calm_sleep(today: date) -> Trial:
         code_prefix=simulation.CODE_PREFIX,
         planned_participants=simulation.PLANNED,
         is_open_label=True,
-        eligibility=ELIGIBILITY,
+        criteria=CRITERIA,
         recruitment_starts=simulation.recruitment_starts(today),
         recruitment_ends=today.replace(month=12, day=31),
         is_demonstration=True,
@@ -84,7 +84,7 @@ def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
         site=site,
         by=PLATFORM,
         screened_on=person.screened_on,
-        eligibility=dict.fromkeys(ELIGIBILITY, person.excluded != "ineligible"),
+        eligibility={each.code: (each.kind == "inclusion") is (person.excluded != "ineligible") for each in CRITERIA},
     )
     if person.excluded:
         return exclude_participant(

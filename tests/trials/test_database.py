@@ -15,7 +15,9 @@ from trials.services.lifecycle import change_status
 from trials.services.randomization import randomize_participant
 
 MUTABLE = {
-    "trials.arm", "trials.attendance", "trials.intervention", "trials.laboratory", "trials.laboratorycredential",
+    "trials.arm", "trials.attendance", "trials.consentform", "trials.criterion",
+    "trials.groupmember", "trials.intervention", "trials.laboratory", "trials.laboratorycredential",
+    "trials.therapist", "trials.therapygroup",
     "trials.laboratorycredential_trials", "trials.laboratorytrial", "trials.membership", "trials.participant",
     "trials.personaltoken", "trials.site", "trials.stratificationfactor", "trials.trial", "trials.user", "trials.visit",
     "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",

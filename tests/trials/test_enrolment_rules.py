@@ -6,8 +6,9 @@ import pytest
 from django.utils import timezone
 
 from tests.making import PLATFORM, make_member, make_trial
+from trials import audit
 from trials.errors import InConflict, NotAllowed, RuleBroken
-from trials.models import Participant, ParticipantEvent, Trial
+from trials.models import Criterion, Participant, ParticipantEvent, Trial
 from trials.services.enrollment import (
     AFTER_RANDOMIZATION,
     Consent,
@@ -48,6 +49,13 @@ def randomized(trial, site) -> Participant:
     return randomize_participant(
         participant=consented(trial, site), by=PLATFORM, levels={"sex": "F"}, on=DAY
     ).participant
+
+
+def with_criteria(trial) -> None:
+    with audit.transaction(by=PLATFORM) as event:
+        for code, text in (("adult", "Adult"), ("sleep", "Sleeps badly")):
+            Criterion.objects.create(trial=trial, code=code, text=text)
+        event.record("criteria.added", trial=trial)
 
 
 def code_of(refusal, call) -> str:
@@ -95,7 +103,7 @@ def test_a_form_sent_twice_screens_one_person(trial, site) -> None:
     ],
 )
 def test_eligibility_decides(trial, site, answers, consent, state) -> None:
-    trial.eligibility = ["Adult", "Sleeps badly"]
+    with_criteria(trial)
     participant = enroll_participant(
         trial=trial, site=site, by=PLATFORM, screened_on=DAY, eligibility=answers, consent=consent
     )
@@ -103,7 +111,7 @@ def test_eligibility_decides(trial, site, answers, consent, state) -> None:
 
 
 def test_every_criterion_is_answered(trial, site) -> None:
-    trial.eligibility = ["Adult", "Sleeps badly"]
+    with_criteria(trial)
 
     def enroll():
         enroll_participant(trial=trial, site=site, by=PLATFORM, screened_on=DAY, eligibility=[True])
@@ -121,7 +129,8 @@ def test_nobody_consents_twice(trial, site) -> None:
 
 
 def test_no_consent_of_somebody_not_eligible(trial, site) -> None:
-    participant = screened(trial, site, eligibility={"Adult": False})
+    with_criteria(trial)
+    participant = screened(trial, site, eligibility={"adult": False})
 
     def consent():
         record_consent(participant=participant, by=PLATFORM, on=DAY, version="1.0")

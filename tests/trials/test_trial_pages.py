@@ -28,7 +28,7 @@ def design(**changed: str) -> dict[str, str]:
         "code_prefix": "PNI",
         "planned_participants": "40",
         "is_open_label": "on",
-        "eligibility": "Adult\nSleeps badly\n\n",
+        "criteria": "Adult\nSleeps badly\n\n",
         **management("arms", 6),
         "arms-0-name": "CBT",
         "arms-0-kind": "intervention",
@@ -69,7 +69,7 @@ def test_from_an_empty_form_to_a_recruiting_trial(signed_in) -> None:
         ("cbt", 2, False),
         ("waitlist", 1, True),
     ]
-    assert trial.eligibility == ["Adult", "Sleeps badly"]
+    assert [each.text for each in trial.criteria.all()] == ["Adult", "Sleeps badly"]
     assert [visit.window_from for visit in trial.visits.all()] == [-28, 168]
     assert trial.factors.get(code="sex").levels == [
         {"code": "female", "name": "Female"},

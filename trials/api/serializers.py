@@ -6,7 +6,7 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from trials.models import Participant, Trial, Visit
+from trials.models import Criterion, Participant, Trial, Visit
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -76,17 +76,26 @@ class TrialSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class CriterionSerializer(serializers.ModelSerializer):
+    """One eligibility criterion."""
+
+    class Meta:
+        model = Criterion
+        fields = ["code", "kind", "text"]
+        read_only_fields = fields
+
+
 class TrialDetailSerializer(TrialSerializer):
     """A trial with its design. `arms` is there only for those who see allocations, `commitment` once it is sealed."""
 
     sites = CodeAndNameSerializer(many=True)
     factors = FactorSerializer(many=True)
-    eligibility = serializers.ListField(child=serializers.CharField())
+    criteria = CriterionSerializer(many=True)
     arms = serializers.SerializerMethodField()
     commitment = serializers.SerializerMethodField()
 
     class Meta(TrialSerializer.Meta):
-        fields = [*TrialSerializer.Meta.fields, "eligibility", "sites", "factors", "arms", "commitment"]
+        fields = [*TrialSerializer.Meta.fields, "criteria", "sites", "factors", "arms", "commitment"]
         read_only_fields = fields
 
     @extend_schema_field(ArmSerializer(many=True))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from trials.forms.fields import DayField
 from trials.models import Arm, Intervention, Trial, Visit
-from trials.services.design import BASELINE, SIX_MONTHS, ArmDesign, FactorDesign, VisitDesign
+from trials.services.design import BASELINE, SIX_MONTHS, ArmDesign, CriterionDesign, FactorDesign, VisitDesign
 
 CODE_LENGTH = 20
 DAY_LIMIT = 3660  # ten years
@@ -47,7 +47,7 @@ class TrialForm(forms.Form):
     )
     recruitment_starts = DayField(required=False, label=_("Recruitment starts"))
     recruitment_ends = DayField(required=False, label=_("Recruitment ends"))
-    eligibility = forms.CharField(
+    criteria = forms.CharField(
         required=False,
         max_length=10_000,
         widget=forms.Textarea,
@@ -55,10 +55,11 @@ class TrialForm(forms.Form):
         help_text=_("One a line, so that “yes” means eligible: “Aged 18 or over”, “No anti-inflammatory medication”."),
     )
 
-    def clean_eligibility(self) -> list[str]:
+    def clean_criteria(self) -> list[CriterionDesign]:
         """Return the criteria, one a line, without blanks and repeats."""
-        lines = (line.strip() for line in self.cleaned_data["eligibility"].splitlines())
-        return list(dict.fromkeys(line for line in lines if line))
+        lines = (line.strip() for line in self.cleaned_data["criteria"].splitlines())
+        texts = dict.fromkeys(line for line in lines if line)
+        return [CriterionDesign(f"c{number}", text) for number, text in enumerate(texts, start=1)]
 
     def clean(self) -> None:
         """Refuse a recruitment that ends before it starts, or ends without a start."""

@@ -29,10 +29,15 @@ class ScreenForm(forms.Form):
     def __init__(self, trial: Trial, sites: Iterable[int], data: Any = None) -> None:
         super().__init__(data)
         self.fields["site"].queryset = trial.sites.filter(pk__in=sites)  # type: ignore[attr-defined]
-        for position, criterion in enumerate(trial.eligibility):
-            self.fields[f"{CRITERION}{position}"] = forms.ChoiceField(
-                choices=YES_OR_NO, widget=forms.RadioSelect, label=criterion
+        for criterion in trial.criteria.all():
+            self.fields[f"{CRITERION}{criterion.code}"] = forms.ChoiceField(
+                choices=YES_OR_NO, widget=forms.RadioSelect, label=criterion.text
             )
+
+    @property
+    def has_criteria(self) -> bool:
+        """Whether there is anything to answer."""
+        return any(name.startswith(CRITERION) for name in self.fields)
 
     @property
     def eligibility(self) -> list[bool]:

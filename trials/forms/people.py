@@ -18,6 +18,7 @@ TOKEN_LIFE = timedelta(days=365)
 SCOPE_WORDS = {
     "results:write": _("Send results (results:write)"),
     "results:read": _("Read results (results:read)"),
+    "sessions:write": _("Report sessions of a coach-bot or app (sessions:write)"),
     "specimens:read": _("Read awaited specimens (specimens:read)"),
     "read": _("Read what I may see (read)"),
     "estimates:read": _("Read estimates, if I may see effects (estimates:read)"),

@@ -10,17 +10,22 @@ from trials.models.allocation import (
 )
 from trials.models.audit import AuditChange, AuditEvent
 from trials.models.credentials import Laboratory, LaboratoryCredential, LaboratoryTrial, PersonalToken
-from trials.models.participant import Attendance, Participant, ParticipantEvent
+from trials.models.group import GroupMember, Therapist, TherapyGroup
+from trials.models.participant import ARM_TELLING, Attendance, ConsentForm, Participant, ParticipantEvent
 from trials.models.people import Membership, User
-from trials.models.trial import Arm, Intervention, Site, Trial, Visit
+from trials.models.trial import Arm, Criterion, Intervention, Site, Trial, Visit
 
 __all__ = [
+    "ARM_TELLING",
     "Allocation",
     "AllocationSlot",
     "Arm",
     "Attendance",
     "AuditChange",
     "AuditEvent",
+    "ConsentForm",
+    "Criterion",
+    "GroupMember",
     "Intervention",
     "Laboratory",
     "LaboratoryCredential",
@@ -34,6 +39,8 @@ __all__ = [
     "Site",
     "StratificationFactor",
     "Stratum",
+    "Therapist",
+    "TherapyGroup",
     "Trial",
     "User",
     "Visit",

@@ -8,6 +8,29 @@ from trials.models.audit import AuditEvent, CurrentEvent
 from trials.models.trial import Site, Trial, Visit
 
 
+class ConsentForm(models.Model):
+    """A version of the information sheet and consent form, with the scopes that are agreed to one by one."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="consent_forms")
+    version = models.CharField(max_length=40)
+    valid_from = models.DateField(null=True, blank=True)
+    # [{"code": "biobank", "name": "...", "required": false}]; the trial itself is always the first, and required.
+    scopes = models.JSONField(default=list)
+    asks_again = models.BooleanField(
+        default=False, help_text=_("Those who consented to an earlier version are asked again.")
+    )
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["trial", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "version"], name="a_consent_version_is_unique_in_its_trial")
+        ]
+
+    def __str__(self) -> str:
+        return self.version
+
+
 class Participant(models.Model):
     """A person under a study code; never a name here.
 
@@ -67,6 +90,12 @@ class ParticipantEvent(models.Model):
         LOST_TO_FOLLOW_UP = "lost_to_follow_up", _("Lost to follow-up")
         DIED = "died", _("Died")
         COMPLETED = "completed", _("Completed")
+        RECONSENTED = "reconsented", _("Consented again")
+        CONSENT_SCOPE_WITHDRAWN = "consent_scope_withdrawn", _("Part of the consent withdrawn")
+        INTERVENTION_ENDED = "intervention_ended", _("Intervention ended as planned")
+        CROSSED_OVER = "crossed_over", _("Crossed over from the waitlist")
+        RANDOMIZED_IN_ERROR = "randomized_in_error", _("Randomized in error")
+        UNBLINDED = "unblinded", _("Unblinded in an emergency")
 
     class ExclusionReason(models.TextChoices):
         INELIGIBLE = "ineligible", _("Not meeting criteria")
@@ -88,6 +117,18 @@ class ParticipantEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.occurred_on}"
+
+
+ARM_TELLING = frozenset(
+    {
+        ParticipantEvent.Kind.INTERVENTION_STARTED,
+        ParticipantEvent.Kind.INTERVENTION_NOT_STARTED,
+        ParticipantEvent.Kind.INTERVENTION_DISCONTINUED,
+        ParticipantEvent.Kind.INTERVENTION_ENDED,
+        ParticipantEvent.Kind.CROSSED_OVER,
+    }
+)
+"""Events that tell the arm as surely as its name: shown and counted only where the arm may be seen."""
 
 
 class Attendance(models.Model):

@@ -1,6 +1,7 @@
 """A trial's design: arms, sites, visits."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
@@ -24,6 +25,15 @@ class Trial(models.Model):
         FROZEN = "frozen", _("Frozen")
         LOCKED = "locked", _("Locked")
 
+    class RandomizationMethod(models.TextChoices):
+        PERMUTED_BLOCKS = "permuted_blocks", _("Permuted blocks of random size")
+        SIMPLE = "simple", _("Simple")
+        MINIMIZATION = "minimization", _("Minimization with a random element")
+
+    class RandomizationUnit(models.TextChoices):
+        PARTICIPANT = "participant", _("Participants")
+        GROUP = "group", _("Therapy groups")
+
     slug = models.SlugField(unique=True)
     title = models.CharField(max_length=300)
     summary = models.TextField(blank=True)
@@ -32,16 +42,29 @@ class Trial(models.Model):
     data_state = models.CharField(max_length=8, choices=DataState.choices, default=DataState.OPEN)
     is_open_label = models.BooleanField(default=False, help_text=_("Site staff know the arm, as in waitlist trials."))
     is_demonstration = models.BooleanField(default=False)
+    # A rehearsal is a trial of its own, with simulated participants only; it is never pooled, nor counted as a trial.
+    rehearsal_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="rehearsals", editable=False
+    )
+    randomization_method = models.CharField(
+        max_length=20, choices=RandomizationMethod.choices, default=RandomizationMethod.PERMUTED_BLOCKS
+    )
+    randomization_unit = models.CharField(
+        max_length=12, choices=RandomizationUnit.choices, default=RandomizationUnit.PARTICIPANT
+    )
+    minimization_probability = models.DecimalField(
+        max_digits=3, decimal_places=2, default=Decimal("0.80"), help_text=_("Of the arm that balances best.")
+    )
     randomized_elsewhere = models.BooleanField(default=False)
     allocation_provenance = models.TextField(blank=True)
     code_prefix = models.CharField(max_length=12, default="P")
     planned_participants = models.PositiveIntegerField(null=True, blank=True)
     recruitment_starts = models.DateField(null=True, blank=True)
     recruitment_ends = models.DateField(null=True, blank=True)
-    eligibility = models.JSONField(default=list, help_text=_("Criteria as text, answered one by one at enrolment."))
-    consent_version = models.CharField(max_length=40, default="1.0")
     # Raised by every service that changes analysable data, last in its transaction.
     data_version = models.BigIntegerField(default=0)
+    # Estimates computed after this are labelled so.
+    unlocked_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -58,6 +81,10 @@ class Trial(models.Model):
                 condition=Q(recruitment_ends=None) | Q(recruitment_ends__gte=F("recruitment_starts")),
                 name="recruitment_ends_after_it_starts",
             ),
+            models.CheckConstraint(
+                condition=Q(minimization_probability__gt=0, minimization_probability__lt=1),
+                name="minimization_keeps_a_random_element",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -69,12 +96,45 @@ class Trial(models.Model):
         return self.status in {self.Status.UNBLINDED, self.Status.ARCHIVED}
 
 
+class Criterion(models.Model):
+    """One eligibility criterion, answered yes or no at screening."""
+
+    class Kind(models.TextChoices):
+        INCLUSION = "inclusion", _("Inclusion")
+        EXCLUSION = "exclusion", _("Exclusion")
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="criteria")
+    code = models.SlugField(max_length=20)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.INCLUSION)
+    text = models.CharField(max_length=500)
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "criteria"
+        ordering = ["trial", "position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["trial", "code"], name="a_criterion_code_is_unique_in_its_trial")
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def is_met_by(self, answer: bool) -> bool:
+        """Return whether this answer leaves the person eligible."""
+        return answer is (self.kind == self.Kind.INCLUSION)
+
+
 class Site(models.Model):
     """A centre that enrols."""
 
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="sites")
     code = models.SlugField(max_length=20)
     name = models.CharField(max_length=200)
+    city = models.CharField(max_length=100, blank=True)
+    country = models.CharField(max_length=2, blank=True, help_text=_("ISO 3166-1, two letters"))
+    keeps_identifiers = models.BooleanField(
+        default=False, help_text=_("Names and contacts of participants are kept here, encrypted and apart.")
+    )
 
     class Meta:
         ordering = ["trial", "name"]
@@ -100,6 +160,10 @@ class Arm(models.Model):
     ratio = models.PositiveSmallIntegerField(default=1)
     position = models.PositiveSmallIntegerField(default=0)
     is_reference = models.BooleanField(default=False)
+    # What waitlist participants may receive once the controlled comparison has ended for them.
+    crosses_over_to = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="crossed_over_from"
+    )
 
     class Meta:
         ordering = ["trial", "position", "id"]
@@ -116,7 +180,7 @@ class Arm(models.Model):
 
 
 class Intervention(models.Model):
-    """What an arm receives."""
+    """What an arm receives, after the TIDieR checklist (Hoffmann et al. 2014, BMJ 348:g1687)."""
 
     class Type(models.TextChoices):
         BEHAVIOR_THERAPY = "behavior_therapy", _("Behaviour therapy")
@@ -139,8 +203,21 @@ class Intervention(models.Model):
     arm = models.OneToOneField(Arm, on_delete=models.PROTECT, related_name="intervention")
     type = models.CharField(max_length=30, choices=Type.choices)
     delivery = models.CharField(max_length=12, choices=Delivery.choices, default=Delivery.INDIVIDUAL)
-    description = models.TextField(blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    rationale = models.TextField(blank=True)
+    materials = models.TextField(blank=True)
+    description = models.TextField(blank=True, help_text=_("The procedures, step by step."))
+    provider = models.TextField(blank=True, help_text=_("Profession and training of who delivers it."))
+    setting = models.TextField(blank=True)
     sessions_planned = models.PositiveSmallIntegerField(null=True, blank=True)
+    session_minutes = models.PositiveSmallIntegerField(null=True, blank=True)
+    weeks = models.PositiveSmallIntegerField(null=True, blank=True)
+    tailoring = models.TextField(blank=True)
+    fidelity_plan = models.TextField(blank=True)
+    software = models.CharField(max_length=100, blank=True, help_text=_("Of a coach-bot or app."))
+    software_version = models.CharField(max_length=40, blank=True)
+    cost_per_participant = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True, help_text=_("ISO 4217, three letters"))
 
     def __str__(self) -> str:
         return self.get_type_display()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from trials.access import Actor, require
 from trials.allocation.blocks import ArmRatio, Scheme, default_block_sizes
 from trials.allocation.predictability import predictability
-from trials.models import Arm, RandomizationScheme, Site, StratificationFactor, Trial, Visit
+from trials.models import Arm, Criterion, RandomizationScheme, Site, StratificationFactor, Trial, Visit
 from trials.permissions import Permission
 
 # The mean over the first forty places of a list; it changes little after that, and more arms cost more to compute.
@@ -20,6 +20,7 @@ class Protocol:
     sites: tuple[Site, ...]
     visits: tuple[Visit, ...]
     factors: tuple[StratificationFactor, ...]
+    criteria: tuple[Criterion, ...]
     commitment: str
 
     @property
@@ -42,6 +43,7 @@ def protocol_of(trial: Trial, by: Actor) -> Protocol:
         sites=tuple(trial.sites.all()),
         visits=tuple(trial.visits.all()),
         factors=tuple(trial.factors.all()),
+        criteria=tuple(trial.criteria.all()),
         commitment=scheme.commitment if scheme else "",
     )
 

@@ -11,6 +11,7 @@ from trials.access import Actor, require
 from trials.errors import RuleBroken
 from trials.models import (
     Arm,
+    Criterion,
     Intervention,
     Laboratory,
     LaboratoryTrial,
@@ -52,6 +53,15 @@ class VisitDesign:
 
 
 @dataclass(frozen=True)
+class CriterionDesign:
+    """An eligibility criterion as designed."""
+
+    code: str
+    text: str
+    kind: str = Criterion.Kind.INCLUSION
+
+
+@dataclass(frozen=True)
 class FactorDesign:
     """A stratification factor and its levels as (code, name)."""
 
@@ -79,7 +89,7 @@ def create_trial(
     code_prefix: str = "P",
     planned_participants: int | None = None,
     is_open_label: bool = False,
-    eligibility: Sequence[str] = (),
+    criteria: Sequence[CriterionDesign] = (),
     recruitment_starts: date | None = None,
     recruitment_ends: date | None = None,
     is_demonstration: bool = False,
@@ -102,7 +112,6 @@ def create_trial(
                 code_prefix=code_prefix,
                 planned_participants=planned_participants,
                 is_open_label=is_open_label,
-                eligibility=list(eligibility),
                 recruitment_starts=recruitment_starts,
                 recruitment_ends=recruitment_ends,
                 is_demonstration=is_demonstration,
@@ -112,6 +121,9 @@ def create_trial(
             _add_arms(trial, arms)
             Site.objects.bulk_create(Site(trial=trial, code=code, name=name) for code, name in sites)
             _add_factors(trial, factors, sites if stratify_by_site else ())
+            Criterion.objects.bulk_create(
+                Criterion(trial=trial, position=position, **vars(each)) for position, each in enumerate(criteria)
+            )
             Visit.objects.bulk_create(
                 Visit(trial=trial, position=position, **vars(visit)) for position, visit in enumerate(visits)
             )

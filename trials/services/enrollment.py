@@ -15,7 +15,7 @@ from trials.errors import InConflict, RuleBroken
 from trials.models import Allocation, Arm, Participant, ParticipantEvent, Site, Stratum, Trial
 from trials.permissions import Permission
 from trials.services.design import mark_data_changed
-from trials.services.lifecycle import stratum_key
+from trials.services.sealing import stratum_key
 
 Kind, State = ParticipantEvent.Kind, Participant.State
 
@@ -42,14 +42,16 @@ def enroll_participant(
 
     Asked again with the same `key`, return the same person. Raises RuleBroken when a criterion has no answer.
     """
-    if len(eligibility) != len(trial.eligibility):
+    criteria = list(trial.criteria.all())
+    if len(eligibility) != len(criteria):
         raise RuleBroken("eligibility_unanswered", "Answer each criterion of the trial.", field="eligibility")
-    answers = dict(zip(trial.eligibility, eligibility, strict=True))
+    answers = {each.code: answer for each, answer in zip(criteria, eligibility, strict=True)}
+    eligible = all(each.is_met_by(answers[each.code]) for each in criteria)
     with audit.transaction(by=by) as event:
         participant = screen_participant(
             trial=trial, site=site, by=by, screened_on=screened_on, eligibility=answers, key=key
         )
-        if participant.state == State.SCREENED and not all(eligibility):
+        if participant.state == State.SCREENED and not eligible:
             participant = exclude_participant(participant=participant, reason="ineligible", by=by, on=screened_on)
         elif participant.state == State.SCREENED and consent is not None:
             participant = record_consent(participant=participant, by=by, on=consent.on, version=consent.version)
@@ -337,9 +339,10 @@ def _screened_with(trial: Trial, site: Site, key: str) -> Participant | None:
 
 
 def require_eligible(participant: Participant) -> None:
-    """Raise InConflict when a criterion was answered with "no" at screening."""
+    """Raise InConflict when an answer at screening leaves them not eligible."""
     screened = participant.events.filter(kind=Kind.SCREENED).first()
-    if screened is not None and not all(screened.detail.get("eligibility", {}).values()):
+    answers = screened.detail.get("eligibility", {}) if screened else {}
+    if not all(each.is_met_by(answers[each.code]) for each in participant.trial.criteria.all() if each.code in answers):
         raise InConflict("not_eligible", f"{participant.code} does not meet the trial's criteria.")
 
 

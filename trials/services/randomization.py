@@ -14,7 +14,7 @@ from trials.models import Allocation, Arm, Participant, ParticipantEvent, Stratu
 from trials.permissions import Permission
 from trials.services.design import mark_data_changed
 from trials.services.enrollment import consented_on, levels_of, require_eligible, require_past
-from trials.services.lifecycle import allocation_key, stratum_key
+from trials.services.sealing import allocation_key, stratum_key
 
 LIST_USED_UP = "P0002"  # no_data_found, raised by take_allocation_slot
 

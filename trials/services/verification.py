@@ -13,7 +13,7 @@ from trials.allocation.seed import commitment, open_seed
 from trials.errors import InConflict
 from trials.models import Allocation, RandomizationScheme, Stratum, Trial
 from trials.permissions import Permission
-from trials.services.lifecycle import allocation_key
+from trials.services.sealing import allocation_key
 
 
 @dataclass(frozen=True)

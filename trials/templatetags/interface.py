@@ -78,14 +78,25 @@ class Destination(NamedTuple):
 
 
 TRIAL = "trial"
+RESULTS = "results"
 SETUP = "setup"
 DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "trial-overview", gettext_lazy("Overview")),
     Destination(TRIAL, "participants", gettext_lazy("Participants"), ("enrol", "participant", "visit-form")),
+    Destination(TRIAL, "screening-log", gettext_lazy("Screening log")),
+    Destination(TRIAL, "visit-schedule", gettext_lazy("Visits")),
+    Destination(TRIAL, "sessions", gettext_lazy("Sessions")),
+    Destination(TRIAL, "safety", gettext_lazy("Safety")),
+    Destination(TRIAL, "queries", gettext_lazy("Queries")),
     Destination(TRIAL, "submissions", gettext_lazy("Lab submissions")),
-    Destination(TRIAL, "effects", gettext_lazy("Effects")),
-    Destination(TRIAL, "exports", gettext_lazy("Exports")),
+    Destination(RESULTS, "effects", gettext_lazy("Effects")),
+    Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
+    Destination(RESULTS, "exports", gettext_lazy("Exports")),
     Destination(SETUP, "protocol", gettext_lazy("Protocol")),
+    Destination(SETUP, "registration", gettext_lazy("Registration")),
+    Destination(SETUP, "randomization", gettext_lazy("Randomization")),
+    Destination(SETUP, "consent-forms", gettext_lazy("Consent forms")),
+    Destination(SETUP, "therapy-groups", gettext_lazy("Therapy groups")),
     Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
     Destination(SETUP, "laboratories", gettext_lazy("Laboratories")),
     Destination(SETUP, "people", gettext_lazy("People and rights")),
@@ -269,7 +280,7 @@ def trial_navigation(context: Context) -> list[dict[str, Any]]:
     platform = pgettext("navigation", "Platform")
     entries = [_entry(Destination("", "home", gettext("My trials")), platform, _address("home"), current, None)]
     if trial:
-        headings = {TRIAL: str(trial.title), SETUP: gettext("Setup")}
+        headings = {TRIAL: str(trial.title), RESULTS: gettext("Results"), SETUP: gettext("Setup")}
         entries += [
             _entry(page, headings[page.group], _address(page.name, slug=trial.slug), current, counts.get(page.name))
             for page in DESTINATIONS

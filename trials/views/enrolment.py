@@ -76,7 +76,7 @@ def _exclude(request: HttpRequest, trial: Trial, participant: Participant, by: A
 
 def _consent_step(request: HttpRequest, trial: Trial, participant: Participant, by: Actor) -> HttpResponse:
     """Step 2: consent."""
-    form = ConsentForm(request.POST or None, initial={"version": trial.consent_version})
+    form = ConsentForm(request.POST or None, initial={"version": "1.0"})
     if form.is_valid():
         given = form.cleaned_data
         try:
