@@ -120,7 +120,7 @@ ADMINISTRATOR_PERMISSIONS = frozenset(
 )
 
 # What a token's scope lets through. A token never gives more than its holder's own rights.
-_READ = frozenset({P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW, P.ALLOCATION_VIEW})
+_READ = frozenset(_SEES | {P.ALLOCATION_VIEW})
 PERSONAL_SCOPES: dict[str, frozenset[Permission]] = {
     "read": _READ,
     "estimates:read": frozenset({P.TRIAL_VIEW, P.EFFECTS_VIEW}),

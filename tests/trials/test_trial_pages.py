@@ -165,9 +165,9 @@ def test_one_no_excludes_at_screening(signed_in) -> None:
     page = draft.get(start)
     assert b"Sleeps badly" in page.content
     site = Trial.objects.get(slug="calm").sites.get()
-    sent = {"key": key_in(page), "site": site.pk, "screened_on": "2026-03-01", "criterion_0": "yes"}
+    sent = {"key": key_in(page), "site": site.pk, "screened_on": "2026-03-01", "criterion_c1": "yes"}
     assert draft.post(start, sent).status_code == 422
-    person = draft.post(start, {**sent, "criterion_1": "no"}).headers["Location"]
+    person = draft.post(start, {**sent, "criterion_c2": "no"}).headers["Location"]
     assert b"excluded" in draft.get(person).content
     assert draft.post(person, {"consented_on": "2026-03-02", "version": "1"}).headers["Location"] == person
     assert Participant.objects.get().state == "excluded"
