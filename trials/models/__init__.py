@@ -10,13 +10,25 @@ from trials.models.allocation import (
 )
 from trials.models.audit import AuditChange, AuditEvent
 from trials.models.credentials import Laboratory, LaboratoryCredential, LaboratoryTrial, PersonalToken
+from trials.models.deviation import Deviation
 from trials.models.group import GroupMember, Therapist, TherapyGroup
-from trials.models.participant import ARM_TELLING, Attendance, ConsentForm, Participant, ParticipantEvent
+from trials.models.messages import Invitation, OutgoingMessage
+from trials.models.participant import (
+    ARM_TELLING,
+    Attendance,
+    ConsentForm,
+    Participant,
+    ParticipantEvent,
+    ParticipantIdentity,
+)
 from trials.models.people import Membership, User
+from trials.models.registry import PlannedOutcome, ProtocolVersion, Registration
+from trials.models.safety import AdverseEvent
 from trials.models.trial import Arm, Criterion, Intervention, Site, Trial, Visit
 
 __all__ = [
     "ARM_TELLING",
+    "AdverseEvent",
     "Allocation",
     "AllocationSlot",
     "Arm",
@@ -25,16 +37,23 @@ __all__ = [
     "AuditEvent",
     "ConsentForm",
     "Criterion",
+    "Deviation",
     "GroupMember",
     "Intervention",
+    "Invitation",
     "Laboratory",
     "LaboratoryCredential",
     "LaboratoryTrial",
     "Membership",
+    "OutgoingMessage",
     "Participant",
     "ParticipantEvent",
+    "ParticipantIdentity",
     "PersonalToken",
+    "PlannedOutcome",
+    "ProtocolVersion",
     "RandomizationScheme",
+    "Registration",
     "SealedSeed",
     "Site",
     "StratificationFactor",
