@@ -219,6 +219,17 @@ class Intervention(models.Model):
     cost_per_participant = models.DecimalField(max_digits=10, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, help_text=_("ISO 4217, three letters"))
 
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(delivery="coach_bot") | (~Q(software="") & ~Q(software_version="")),
+                name="a_coach_bot_names_its_software_and_version",
+            ),
+            models.CheckConstraint(
+                condition=Q(cost_per_participant=None) | ~Q(currency=""), name="a_cost_has_its_currency"
+            ),
+        ]
+
     def __str__(self) -> str:
         return self.get_type_display()
 
