@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from trials.database import append_only, mutable, removable
+from trials.database import append_only, mutable, redefine_audit_of_rows, removable
 
 # From registration on the design stands. What may still change of a row is named as the trigger's arguments; the lock
 # makes a change that races with the registration wait for it, and then be refused.

@@ -75,7 +75,11 @@ class Participant(models.Model):
 
 
 class ParticipantEvent(models.Model):
-    """Something that happened to a participant. Append-only; CONSORT is counted from these."""
+    """Something that happened to a participant. Append-only; CONSORT is counted from these.
+
+    What was recorded by mistake is struck by a later row of the same kind that names it in `retracts` and says why:
+    neither of the two counts any more (`selectors.events`).
+    """
 
     class Kind(models.TextChoices):
         SCREENED = "screened", _("Screened")
@@ -108,12 +112,24 @@ class ParticipantEvent(models.Model):
     occurred_on = models.DateField(null=True)
     reason = models.CharField(max_length=300, blank=True)
     detail = models.JSONField(default=dict)
+    retracts = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="retracted_by", editable=False
+    )
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
 
     class Meta:
         ordering = ["id"]
         indexes = [models.Index(fields=["trial", "kind"], name="participant_event_by_kind")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(retracts=None) | ~models.Q(reason=""), name="a_retraction_says_why"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(retracts=None) | ~models.Q(kind__in=["screened", "consented", "randomized"]),
+                name="screening_consent_and_randomization_are_never_retracted",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.occurred_on}"
@@ -131,16 +147,55 @@ ARM_TELLING = frozenset(
 """Events that tell the arm as surely as its name: shown and counted only where the arm may be seen."""
 
 
+class ParticipantIdentity(models.Model):
+    """Who a participant is, for sites that keep it: one sealed text, readable with the identifiers' own key alone.
+
+    Erased means that the ciphertext is gone and the row stays, so that the trail can say when.
+    """
+
+    participant = models.OneToOneField(Participant, on_delete=models.PROTECT, related_name="identity")
+    ciphertext = models.BinaryField(default=b"")
+    key_id = models.CharField(max_length=16, help_text=_("Which key it is sealed with: the beginning of its SHA-256."))
+    recorded_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(erased_at=None) ^ models.Q(ciphertext=b""),
+                name="an_identity_is_either_kept_or_erased",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"identity {self.pk}"
+
+
 class Attendance(models.Model):
-    """What came of a planned visit: attended on a day, or missed with a reason; completed when its form is."""
+    """What came of a planned visit: attended on a day, or missed with a reason; completed when its form is.
+
+    `missed_category` is one of the listed reasons, `missed_reason` says it in words. A locked visit names who locked it.
+    """
+
+    class Missed(models.TextChoices):
+        DECLINED = "declined", _("Declined this visit")
+        NOT_REACHED = "not_reached", _("Could not be reached")
+        ILL = "ill", _("Ill or in hospital")
+        AWAY = "away", _("Away or moved")
+        NO_TIME = "no_time", _("No time")
+        SITE = "site", _("The site could not hold it")
+        OTHER = "other", _("Another reason")
 
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="attendances")
     participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="attendances")
     visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="attendances")
     attended_on = models.DateField(null=True, blank=True)
+    missed_category = models.CharField(max_length=12, choices=Missed.choices, blank=True)
     missed_reason = models.CharField(max_length=300, blank=True)
+    note = models.CharField(max_length=300, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     locked_at = models.DateTimeField(null=True, blank=True)
+    locked_by = models.CharField(max_length=254, blank=True)
 
     class Meta:
         constraints = [
@@ -148,6 +203,14 @@ class Attendance(models.Model):
             models.CheckConstraint(
                 condition=models.Q(attended_on=None) ^ models.Q(missed_reason=""),
                 name="a_visit_was_attended_or_missed_with_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(missed_category="") | ~models.Q(missed_reason=""),
+                name="only_a_missed_visit_has_a_reason_from_the_list",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(locked_at=None) ^ ~models.Q(locked_by=""),
+                name="a_locked_visit_names_who_locked_it",
             ),
         ]
 
