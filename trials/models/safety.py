@@ -84,7 +84,8 @@ class AdverseEvent(models.Model):
                 name="a_serious_event_names_its_criteria",
             ),
             models.CheckConstraint(
-                condition=Q(ended_on=None) | Q(ended_on__gte=F("started_on")), name="an_adverse_event_ends_after_it_starts"
+                condition=Q(ended_on=None) | Q(ended_on__gte=F("started_on")),
+                name="an_adverse_event_ends_after_it_starts",
             ),
             models.CheckConstraint(
                 condition=Q(reported_on=None) | Q(reported_on__gte=F("aware_on")),
