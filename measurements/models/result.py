@@ -1,4 +1,4 @@
-"""Results as sent and as used, rows that wait, and questions about values."""
+"""Results as sent and as used, and rows that wait."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from measurements.models.biomarker import Assay, Biomarker
 from measurements.models.specimen import Specimen
 from measurements.models.submission import Submission
-from trials.models import AuditEvent, Laboratory, Participant, Trial, Visit
+from trials.models import AuditEvent, Laboratory, Trial
 from trials.models.audit import CurrentEvent
 
 
@@ -95,32 +95,3 @@ class HeldRow(models.Model):
 
     def __str__(self) -> str:
         return f"row {self.row_number} of {self.submission_id}"
-
-
-class Query(models.Model):
-    """A question about a value: opened, answered, closed."""
-
-    class State(models.TextChoices):
-        OPEN = "open", _("Open")
-        ANSWERED = "answered", _("Answered")
-        CLOSED = "closed", _("Closed")
-
-    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="queries")
-    participant = models.ForeignKey(Participant, on_delete=models.PROTECT, related_name="queries")
-    visit = models.ForeignKey(Visit, on_delete=models.PROTECT, related_name="queries")
-    biomarker = models.ForeignKey(Biomarker, on_delete=models.PROTECT, related_name="queries")
-    result = models.ForeignKey(Result, null=True, on_delete=models.PROTECT, related_name="queries")
-    code = models.CharField(max_length=40)
-    question = models.TextField()
-    answer = models.TextField(blank=True)
-    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
-    opened_at = models.DateTimeField(db_default=Now(), editable=False)
-    closed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        verbose_name_plural = "queries"
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["trial", "state"], name="query_by_trial_state")]
-
-    def __str__(self) -> str:
-        return self.question
