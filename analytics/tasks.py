@@ -30,6 +30,15 @@ def build_export(export_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def deliver_message(message_id: int) -> None:
+    """Hand a message to the mail server unless it was sent."""
+    from trials.models import OutgoingMessage
+    from trials.services import messages
+
+    messages.deliver_message(message=OutgoingMessage.objects.get(pk=message_id), by=WORKER)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def note_alive() -> None:
     """Say that a worker takes what the broker carries, and is warm: the first computation need not load anything."""
     from analytics.services import heartbeats, recompute  # noqa: F401 - loaded ahead of the first computation

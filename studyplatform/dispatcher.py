@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from analytics import tasks
 from analytics.errors import is_database_away
-from analytics.selectors.work import ESTIMATES, EXPORT, Work, due_work
+from analytics.selectors.work import ESTIMATES, EXPORT, MESSAGE, Work, due_work
 from analytics.services.heartbeats import DISPATCHER, note_heartbeat
 from studyplatform.broker import Broker
 from studyplatform.celery import app
@@ -27,7 +27,11 @@ PATIENCE_SECONDS = 5.0
 HEARTBEAT_SECONDS = 5.0
 DATABASE_PAUSE_SECONDS = 0.5
 
-TASKS: Mapping[str, Task] = {ESTIMATES: tasks.refresh_estimates, EXPORT: tasks.build_export}
+TASKS: Mapping[str, Task] = {
+    ESTIMATES: tasks.refresh_estimates,
+    EXPORT: tasks.build_export,
+    MESSAGE: tasks.deliver_message,
+}
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,17 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_RATE_LIMITS = {"login_failed": "5/15m/key,50/15m/ip"}
 ACCOUNT_SESSION_REMEMBER = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-EMAIL_BACKEND = (
-    "django.core.mail.backends.console.EmailBackend" if LOCAL else "django.core.mail.backends.smtp.EmailBackend"
-)
+
+# Every message is stored first (PostgreSQL is the queue). Without EMAIL_URL it stays in the outbox.
+EMAIL_BACKEND = "studyplatform.mail.OutboxBackend"
+EMAIL_URL = env.str("EMAIL_URL", default="")
+_mail_server = env.email_url_config(EMAIL_URL or "dummymail://")
+MAIL_SERVER_BACKEND = _mail_server["EMAIL_BACKEND"] if EMAIL_URL else ""
+EMAIL_HOST, EMAIL_PORT = _mail_server["EMAIL_HOST"], _mail_server["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail_server["EMAIL_HOST_USER"], _mail_server["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail_server.get("EMAIL_USE_TLS", False), _mail_server.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 5  # seconds
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("STUDYPLATFORM_MAIL_FROM", default="Study platform <no-reply@localhost>")
 
 # Failed sign-ins are counted here; PostgreSQL and not Redis, so that an empty Redis forgets no lock.
 CACHES = {

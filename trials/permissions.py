@@ -34,6 +34,7 @@ class Permission(StrEnum):
     TRIAL_LOCK = "trial.lock"
     TRIAL_UNLOCK = "trial.unlock"
     PEOPLE_MANAGE = "people.manage"
+    OUTBOX_VIEW = "outbox.view"
     AUDIT_VIEW = "audit.view"
     PARTICIPANT_VIEW = "participant.view"
     PARTICIPANT_ENROLL = "participant.enroll"
@@ -117,6 +118,7 @@ ACCOUNT_PERMISSIONS = frozenset({P.TRIAL_CREATE})
 # Platform-wide; includes neither allocation.view nor effects.view.
 ADMINISTRATOR_PERMISSIONS = frozenset(
     {P.ACCOUNT_CREATE, P.TRIAL_VIEW, P.TRIAL_DESIGN, P.TRIAL_RUN, P.PEOPLE_MANAGE, P.AUDIT_VIEW, P.LABORATORY_MANAGE}
+    | {P.OUTBOX_VIEW}
 )
 
 # What a token's scope lets through. A token never gives more than its holder's own rights.

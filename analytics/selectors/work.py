@@ -1,14 +1,16 @@
-"""What is due: stale estimates and queued exports, asked of PostgreSQL in one query."""
+"""What is due: stale estimates, queued exports and messages that wait, asked of PostgreSQL in one query."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from analytics.models import EstimateRun, Export
 from analytics.selectors.runs import METHOD_VERSION, RETRY_FAILED_AFTER
+from trials.models import OutgoingMessage
 
-ESTIMATES, EXPORT = "estimates", "export"
+ESTIMATES, EXPORT, MESSAGE = "estimates", "export", "message"
 
 # An export whose worker died is built again.
 RETRY_EXPORT_AFTER = "10 minutes"
@@ -30,13 +32,19 @@ SELECT %(export)s, export.id, 0, 0
 FROM analytics_export export
 WHERE export.state = %(queued)s
    OR (export.state = %(running)s AND export.started_at < now() - %(retry_export)s::interval)
+UNION ALL
+-- One at a time: a mail server that does not answer then holds up nobody for long.
+(SELECT %(message)s, message.id, 0, message.attempts
+FROM trials_outgoingmessage message
+WHERE %(has_mail_server)s AND message.state = %(waiting)s AND message.due_at <= now()
+ORDER BY message.due_at LIMIT 1)
 ORDER BY 1, 2
 """
 
 
 @dataclass(frozen=True)
 class Work:
-    """One thing that is due: the estimates of a trial at a data version, or an export.
+    """One thing that is due: the estimates of a trial at a data version, an export, or a message.
 
     `run` is the newest run, finished or failed: where it changes, the work was attended to.
     """
@@ -63,6 +71,9 @@ def due_work() -> list[Work]:
         "running": Export.State.RUNNING,
         "retry_failed": RETRY_FAILED_AFTER,
         "retry_export": RETRY_EXPORT_AFTER,
+        "message": MESSAGE,
+        "waiting": OutgoingMessage.State.WAITING,
+        "has_mail_server": bool(settings.MAIL_SERVER_BACKEND),
     }
     with connection.cursor() as cursor:
         cursor.execute(DUE, parameters)

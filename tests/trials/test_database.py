@@ -17,7 +17,7 @@ from trials.services.randomization import randomize_participant
 MUTABLE = {
     "trials.adverseevent",
     "trials.arm", "trials.attendance", "trials.consentform", "trials.criterion", "trials.deviation",
-    "trials.groupmember", "trials.intervention", "trials.laboratory", "trials.laboratorycredential",
+    "trials.groupmember", "trials.intervention", "trials.invitation", "trials.laboratory", "trials.laboratorycredential",
     "trials.therapist", "trials.therapygroup",
     "trials.laboratorycredential_trials", "trials.laboratorytrial", "trials.membership", "trials.participant",
     "trials.participantidentity",
@@ -26,7 +26,7 @@ MUTABLE = {
     "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",
 }  # fmt: skip
 APPEND_ONLY = {
-    "trials.allocation", "trials.auditevent", "trials.participantevent", "trials.randomizationscheme",
+    "trials.allocation", "trials.auditevent", "trials.groupallocation", "trials.participantevent", "trials.randomizationscheme",
     "trials.protocolversion",
     "measurements.heldrow", "measurements.idempotentanswer", "measurements.querynote", "measurements.result",
     "measurements.session", "measurements.sessionretraction",
@@ -40,7 +40,7 @@ REMOVABLE = {
     "trials.laboratorycredential_trials", "trials.plannedoutcome", "trials.arm", "trials.criterion",
     "trials.intervention", "trials.site", "trials.stratificationfactor", "trials.visit",
 }  # fmt: skip
-BOOKKEEPING = {"analytics.export", "analytics.heartbeat"}
+BOOKKEEPING = {"analytics.export", "analytics.heartbeat", "trials.outgoingmessage"}
 EXPECTED = {
     **dict.fromkeys(MUTABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
     **{key: {"SELECT", "INSERT", "UPDATE", "DELETE"} for key in BOOKKEEPING | REMOVABLE},

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from trials.database import append_only, mutable, redefine_audit_of_rows, removable
+from trials.database import append_only, bookkeeping, callable_by_the_application, mutable, redefine_audit_of_rows, removable
 
 # From registration on the design stands. What may still change of a row is named as the trigger's arguments; the lock
 # makes a change that races with the registration wait for it, and then be refused.
@@ -82,6 +82,88 @@ CREATE TRIGGER seal_design_trial BEFORE UPDATE ON trials_trial
 REVOKE EXECUTE ON FUNCTION seal_design(), seal_intervention(), seal_trial() FROM PUBLIC;
 """
 
+# One place of a list for one unit, a participant or a therapy group. The list's row is locked first, so that whoever
+# counts allocations afterwards counts all before this one; the slot before must have become an allocation.
+TAKE_SLOTS = """
+CREATE FUNCTION next_allocation_slot(
+    stratum bigint, unit text, OUT slot_sequence integer, OUT slot_ciphertext bytea, OUT of_trial bigint
+)
+LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE trials_stratum SET next_sequence = next_sequence + 1 WHERE id = stratum
+        RETURNING next_sequence - 1, trial_id INTO slot_sequence, of_trial;
+    IF NOT EXISTS (SELECT FROM trials_trial WHERE id = of_trial AND randomization_unit = unit) THEN
+        RAISE EXCEPTION 'stratum % has no slots for a %', stratum, unit USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF slot_sequence > 1 AND NOT EXISTS (
+        SELECT FROM trials_allocation WHERE stratum_id = stratum AND sequence = slot_sequence - 1
+    ) AND NOT EXISTS (
+        SELECT FROM trials_groupallocation WHERE stratum_id = stratum AND sequence = slot_sequence - 1
+    ) THEN
+        RAISE EXCEPTION 'slot % of stratum % was taken and not given', slot_sequence - 1, stratum
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT ciphertext INTO slot_ciphertext FROM trials_allocationslot WHERE stratum_id = stratum AND sequence = slot_sequence;
+    IF slot_ciphertext IS NULL THEN
+        RAISE EXCEPTION 'the allocation list of stratum % is used up', stratum USING ERRCODE = 'no_data_found';
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION take_allocation_slot(
+    stratum bigint, participant bigint, OUT slot_sequence integer, OUT slot_ciphertext bytea
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    of_trial bigint;
+BEGIN
+    SELECT slot.slot_sequence, slot.slot_ciphertext, slot.of_trial INTO slot_sequence, slot_ciphertext, of_trial
+        FROM next_allocation_slot(stratum, 'participant') slot;
+    IF NOT EXISTS (
+        SELECT FROM trials_participant WHERE id = participant AND trial_id = of_trial AND state = 'consented'
+    ) OR EXISTS (SELECT FROM trials_allocation WHERE participant_id = participant) THEN
+        RAISE EXCEPTION 'participant % waits for no arm', participant USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
+CREATE FUNCTION take_group_slot(
+    stratum bigint, therapy_group bigint, OUT slot_sequence integer, OUT slot_ciphertext bytea
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    of_trial bigint;
+BEGIN
+    SELECT slot.slot_sequence, slot.slot_ciphertext, slot.of_trial INTO slot_sequence, slot_ciphertext, of_trial
+        FROM next_allocation_slot(stratum, 'group') slot;
+    IF EXISTS (SELECT FROM trials_groupallocation WHERE group_id = therapy_group) OR NOT EXISTS (
+        SELECT FROM trials_therapygroup closed
+        JOIN trials_groupmember member ON member.group_id = closed.id AND member.left_on IS NULL
+        JOIN trials_participant person ON person.id = member.participant_id AND person.trial_id = of_trial
+        WHERE closed.id = therapy_group AND closed.trial_id = of_trial AND closed.closed_on IS NOT NULL
+        AND person.state = 'consented'
+        AND NOT EXISTS (SELECT FROM trials_allocation WHERE participant_id = person.id)
+    ) THEN
+        RAISE EXCEPTION 'group % waits for no arm', therapy_group USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION next_allocation_slot(bigint, text) FROM PUBLIC;
+
+-- Who is in a group when it is randomized has its arm, and nobody joins who could know the arm.
+CREATE FUNCTION keep_group_closed() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM trials_groupallocation WHERE group_id = NEW.group_id)
+        OR EXISTS (
+            SELECT FROM trials_therapygroup joined JOIN trials_trial trial ON trial.id = joined.trial_id
+            WHERE joined.id = NEW.group_id AND joined.closed_on IS NOT NULL AND trial.randomization_unit = 'group'
+        ) THEN
+        RAISE EXCEPTION 'group % is closed: nobody joins', NEW.group_id USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+REVOKE EXECUTE ON FUNCTION keep_group_closed() FROM PUBLIC;
+CREATE TRIGGER keep_group_closed BEFORE INSERT OR UPDATE OF group_id, participant_id ON trials_groupmember
+    FOR EACH ROW EXECUTE FUNCTION keep_group_closed();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("trials", "0004_conduct")]
@@ -92,6 +174,9 @@ class Migration(migrations.Migration):
         mutable("trials_participantidentity"),
         mutable("trials_adverseevent"),
         mutable("trials_deviation"),
+        mutable("trials_invitation"),
+        # A queue: what was sent is emptied, and no trigger may copy its links into the trail.
+        bookkeeping("trials_outgoingmessage"),
         mutable("trials_consentform", "trials_criterion", "trials_groupmember", "trials_therapist", "trials_therapygroup"),
         mutable("trials_registration", "trials_plannedoutcome"),
         append_only("trials_protocolversion"),
@@ -101,4 +186,7 @@ class Migration(migrations.Migration):
         ),
         removable("trials_plannedoutcome"),
         migrations.RunSQL(SEALED_DESIGN, migrations.RunSQL.noop),
+        append_only("trials_groupallocation"),
+        migrations.RunSQL(TAKE_SLOTS, migrations.RunSQL.noop),
+        callable_by_the_application("take_group_slot(bigint, bigint)"),
     ]

@@ -3,6 +3,7 @@
 from trials.models.allocation import (
     Allocation,
     AllocationSlot,
+    GroupAllocation,
     RandomizationScheme,
     SealedSeed,
     StratificationFactor,
@@ -38,6 +39,7 @@ __all__ = [
     "ConsentForm",
     "Criterion",
     "Deviation",
+    "GroupAllocation",
     "GroupMember",
     "Intervention",
     "Invitation",

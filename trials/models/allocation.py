@@ -6,6 +6,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from trials.models.audit import AuditEvent, CurrentEvent
+from trials.models.group import TherapyGroup
 from trials.models.participant import Participant
 from trials.models.trial import Arm, Trial
 
@@ -69,7 +70,10 @@ class Stratum(models.Model):
 
 
 class AllocationSlot(models.Model):
-    """One place of the list, encrypted. The application may add slots and can read none (see the migration)."""
+    """One place of the list, encrypted: an arm, or in minimization what chance contributes to one.
+
+    The application may add slots and can read none (see the migration).
+    """
 
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="+")
     stratum = models.ForeignKey(Stratum, on_delete=models.PROTECT, related_name="+")
@@ -84,8 +88,30 @@ class AllocationSlot(models.Model):
         return f"{self.stratum_id}/{self.sequence}"
 
 
+class GroupAllocation(models.Model):
+    """The one, irrevocable assignment of a therapy group to an arm, where groups are randomized. Append-only."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="group_allocations")
+    group = models.OneToOneField(TherapyGroup, on_delete=models.PROTECT, related_name="allocation")
+    arm = models.ForeignKey(Arm, on_delete=models.PROTECT, related_name="group_allocations")
+    stratum = models.ForeignKey(Stratum, on_delete=models.PROTECT, related_name="group_allocations")
+    sequence = models.PositiveIntegerField()
+    levels = models.JSONField(help_text=_("Levels of the stratification factors, {“site”: “leeds”}."))
+    allocated_on = models.DateField()
+    recorded_at = models.DateTimeField(db_default=Now(), editable=False)
+    event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["stratum", "sequence"], name="a_slot_is_given_to_one_group"),
+        ]
+
+    def __str__(self) -> str:
+        return f"group allocation {self.pk}"
+
+
 class Allocation(models.Model):
-    """The one, irrevocable assignment of a participant to an arm. Append-only."""
+    """The one, irrevocable assignment of a participant to an arm: by a slot, or with their group. Append-only."""
 
     class Source(models.TextChoices):
         PLATFORM = "platform", _("Randomized here")
@@ -96,6 +122,7 @@ class Allocation(models.Model):
     arm = models.ForeignKey(Arm, on_delete=models.PROTECT, related_name="allocations")
     stratum = models.ForeignKey(Stratum, on_delete=models.PROTECT, related_name="allocations")
     sequence = models.PositiveIntegerField(null=True)
+    group = models.ForeignKey(GroupAllocation, null=True, on_delete=models.PROTECT, related_name="members")
     source = models.CharField(max_length=10, choices=Source.choices)
     provenance = models.TextField(blank=True)
     allocated_on = models.DateField(null=True)
@@ -106,9 +133,12 @@ class Allocation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stratum", "sequence"], name="a_slot_is_given_to_one_participant"),
             models.CheckConstraint(
-                condition=Q(source="platform", sequence__isnull=False, allocated_on__isnull=False)
-                | (Q(source="external") & ~Q(provenance="")),
-                name="an_allocation_has_a_slot_or_a_provenance",
+                condition=(
+                    Q(source="platform", allocated_on__isnull=False)
+                    & (Q(sequence__isnull=False) ^ Q(group__isnull=False))
+                )
+                | (Q(source="external", group=None) & ~Q(provenance="")),
+                name="an_allocation_has_a_slot_or_a_group_or_a_provenance",
             ),
         ]
 

@@ -15,7 +15,7 @@ TIME_TO_REPORT = timedelta(days=1)
 
 
 class AdverseEvent(models.Model):
-    """An untoward occurrence in a participant, from consent on (CDISC AE, ICH E2A). Changed for a reason, never removed.
+    """An untoward occurrence in a participant, from consent on (CDISC AE, ICH E2A). Changed for a reason, never gone.
 
     `blinded_term` replaces `term` for those who may not know the arm; it is given where the term itself tells it.
     """

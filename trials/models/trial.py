@@ -1,11 +1,13 @@
 """A trial's design: arms, sites, visits."""
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+
+from trials.schedule import Window
 
 
 class Trial(models.Model):
@@ -272,20 +274,6 @@ class Visit(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def window(self, anchor: date) -> tuple[date, date, date]:
-        """Return (first, target, last) calendar date for a participant anchored at `anchor`."""
-        return tuple(anchor + timedelta(days=days_from_anchor(day)) for day in self._days())  # type: ignore[return-value]
-
-    def _days(self) -> tuple[int, int, int]:
-        return self.window_from, self.target_day, self.window_to
-
-
-def study_day(on: date, anchor: date) -> int:
-    """Return the CDISC study day: 1 on the anchor, no day 0, the plain difference before it."""
-    days = (on - anchor).days
-    return days + 1 if days >= 0 else days
-
-
-def days_from_anchor(day: int) -> int:
-    """Return how many days after the anchor a study day lies; the inverse of `study_day` (day 0 counts as day 1)."""
-    return day - 1 if day > 0 else day
+    def window(self, anchor: date) -> Window:
+        """Return first, target and last calendar date for a participant anchored at `anchor`."""
+        return Window.of(anchor, (self.window_from, self.target_day, self.window_to))
