@@ -150,7 +150,7 @@ EXAMPLES = [
             "results": [
                 {"specimen": "S-081-6M-P1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"},
                 {
-                    "participant": "PNI-082",
+                    "participant": "PNI-082-L",
                     "visit": "six_months",
                     "biomarker": "IL10",
                     "value": "<0.4",

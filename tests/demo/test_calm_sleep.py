@@ -15,6 +15,7 @@ import pytest
 
 from demo import calm_sleep
 from demo.calm_sleep import MARKERS, corrections_for, recruitment_starts, results_for, screening
+from trials.allocation.study_codes import format_code
 
 TODAY = date(2026, 11, 22)
 DAYS = [TODAY, date(2026, 12, 1), date(2027, 3, 28), date(2028, 2, 29)]
@@ -60,7 +61,7 @@ def test_six_months_are_due_for_eighty_and_done_for_seventy_three(today):
 @pytest.mark.parametrize("today", DAYS)
 def test_days_follow_each_other(today):
     people = screening(today)
-    assert [person.code for person in people] == [f"PNI-{number:03d}" for number in range(1, 165)]
+    assert [person.code for person in people] == [format_code("PNI", number) for number in range(1, 165)]
     assert [person.screened_on for person in people] == sorted(person.screened_on for person in people)
     assert people[0].screened_on >= recruitment_starts(today)
     assert people[-1].screened_on < today

@@ -25,7 +25,7 @@ ALL_SCOPES = ("results:write", "results:read", "specimens:read")
 
 @dataclass(frozen=True)
 class Bench:
-    """A laboratory at work for a trial: T-001 in Leeds with specimen S-1, T-002 in Ghent with S-2 and none else."""
+    """A laboratory at work for a trial: T-001-F in Leeds with specimen S-1, T-002-D in Ghent with S-2 and none else."""
 
     trial: Trial
     laboratory: Laboratory

@@ -12,7 +12,7 @@ from tests.making import PLATFORM
 from trials.services.enrollment import record_event
 
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "unit": "pg/mL"}
-PSS = {"participant": "T-001", "visit": "baseline", "biomarker": "PSS10", "unit": "{score}"}
+PSS = {"participant": "T-001-F", "visit": "baseline", "biomarker": "PSS10", "unit": "{score}"}
 
 
 def frame_of(bench):
@@ -28,7 +28,7 @@ def posted(bench, *rows):
 def test_one_value_keeps_all_its_digits(bench):
     frame = posted(bench, IL6 | {"value": "1.8300000000000001"})
     [row] = frame.to_dict("records")
-    assert (row["participant"], row["visit"], row["biomarker"]) == ("T-001", "baseline", "IL6")
+    assert (row["participant"], row["visit"], row["biomarker"]) == ("T-001-F", "baseline", "IL6")
     assert row["value"] == 1.8300000000000001
     assert row["comparator"] == ""
 
@@ -81,9 +81,9 @@ def test_a_correction_takes_the_place_of_what_it_corrects(bench):
 
 def test_withdrawn_use_of_data_leaves_the_frame_and_is_counted(bench):
     posted(bench, IL6 | {"value": "1"}, IL6 | {"specimen": "S-2", "value": "2"})
-    participant = bench.participant("T-001")
+    participant = bench.participant("T-001-F")
     record_event(participant=participant, kind="data_use_withdrawn", by=PLATFORM, on=participant.randomized_on)
-    assert frame_of(bench)["participant"].tolist() == ["T-002"]
+    assert frame_of(bench)["participant"].tolist() == ["T-002-D"]
     assert withdrawn_count(bench.trial) == 1
 
 
@@ -103,16 +103,16 @@ def test_order_does_not_depend_on_the_order_of_arrival(bench):
         IL6 | {"value": "1"},
     )
     assert list(zip(frame["participant"], frame["biomarker"], strict=True)) == [
-        ("T-001", "IL6"),
-        ("T-001", "CRP"),
-        ("T-002", "IL6"),
+        ("T-001-F", "IL6"),
+        ("T-001-F", "CRP"),
+        ("T-002-D", "IL6"),
     ]
 
 
 class TestStatusGrid:
     @pytest.fixture
     def state(self, bench):
-        def look(today, visit="baseline", outcome_class="proinflammatory", code="T-001"):
+        def look(today, visit="baseline", outcome_class="proinflammatory", code="T-001-F"):
             participant = bench.participant(code)
             return status_grid(bench.trial, [participant], today=today)[participant.pk][visit][outcome_class]
 
@@ -139,7 +139,7 @@ class TestStatusGrid:
         bench.post(
             [
                 {
-                    "participant": "T-001",
+                    "participant": "T-001-F",
                     "visit": "six_months",
                     "biomarker": "IL10",
                     "value": "1",
@@ -152,6 +152,6 @@ class TestStatusGrid:
         assert state(day("2026-09-02"), "six_months", "antiinflammatory") == "complete"
 
     def test_those_who_left_are_not_overdue(self, bench, state, day):
-        participant = bench.participant("T-001")
+        participant = bench.participant("T-001-F")
         record_event(participant=participant, kind="follow_up_withdrawn", by=PLATFORM, on=participant.randomized_on)
         assert state(day("2026-10-14"), "six_months") == "incomplete"

@@ -12,7 +12,7 @@ from tests.making import PLATFORM, make_member
 from trials import audit
 from trials.models import Attendance, AuditEvent, Trial
 
-URL = "/trials/t/participants/T-001/visits/baseline/"
+URL = "/trials/t/participants/T-001-F/visits/baseline/"
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_attendance_and_draw_make_the_specimens(bench, coordinator):
     assert answer.status_code == 302
     assert Attendance.objects.get().attended_on == date(2026, 8, 31)
     [specimen] = Specimen.objects.filter(visit__code="six_months")
-    assert (specimen.identifier, specimen.specimen_type) == ("T-001-six_months-1", "serum")
+    assert (specimen.identifier, specimen.specimen_type) == ("T-001-F-six_months-1", "serum")
     assert "day 183, inside 168 to 196" in coordinator.get(url).content.decode()
 
 
@@ -170,7 +170,7 @@ def test_attendance_is_a_day_or_a_reason(coordinator):
 def test_a_visit_does_not_precede_screening(coordinator, day):
     answer = coordinator.post(f"{URL}attendance/", {"attended_on": day})
     assert answer.status_code == 422
-    assert "is too early: T-001 can have attended from 2026-02-06 on" in answer.content.decode()
+    assert "is too early: T-001-F can have attended from 2026-02-06 on" in answer.content.decode()
     assert not Attendance.objects.exists()
 
 
@@ -250,15 +250,15 @@ def lock(bench):
 def test_another_site_is_as_unknown_as_nobody(bench):
     client = signed_in(bench, "coordinator", "ghent")
     foreign = client.get(URL)
-    missing = client.get(URL.replace("T-001", "T-009"))
+    missing = client.get(URL.replace("T-001-F", "T-009-0"))
     assert (foreign.status_code, missing.status_code) == (404, 404)
     token = re.compile(rb'"x-csrftoken": "[^"]+"')
     assert token.sub(b"", foreign.content) == token.sub(b"", missing.content)
 
 
-@pytest.mark.parametrize("code", ["%00", "T-001%00", "%E2%80%8B"])
+@pytest.mark.parametrize("code", ["%00", "T-001-F%00", "%E2%80%8B"])
 def test_a_code_that_cannot_exist_is_not_found(coordinator, code):
-    assert coordinator.get(URL.replace("T-001", code)).status_code == 404
+    assert coordinator.get(URL.replace("T-001-F", code)).status_code == 404
 
 
 def test_an_answer_that_does_not_print_is_told(leave):

@@ -45,7 +45,7 @@ def answers(browser, client):
         yield f"person {number}", browser.get(reverse("enrol-person", kwargs={"slug": "t", "number": number}))
     for path in READS:
         yield f"api {path}", client.get(f"/api/v1/trials/t/{path}")
-    for code in ("T-001", "T-002", "T-009"):
+    for code in ("T-001-F", "T-002-D", "T-009-0"):
         yield (
             f"api randomize {code}",
             client.post(f"/api/v1/trials/t/participants/{code}/randomize/", {}, format="json"),

@@ -24,7 +24,7 @@ def consented(trial, site) -> Participant:
 def test_from_screening_to_randomization() -> None:
     trial = make_trial()
     participant = consented(trial, trial.sites.get(code="leeds"))
-    assert participant.code == "T-001"
+    assert participant.code == "T-001-F"
     allocation = randomize_participant(participant=participant, by=PLATFORM, levels={"sex": "F"})
     again = randomize_participant(participant=participant, by=PLATFORM, levels={"sex": "F"})
     assert again == allocation

@@ -25,7 +25,7 @@ def enrol(client, **more):
     return client.post("/api/v1/trials/t/participants/", {**WITH_CONSENT, **more}, format="json")
 
 
-def randomize(client, code="T-001", levels=None):
+def randomize(client, code="T-001-F", levels=None):
     body = {"levels": levels or {"sex": "F"}}
     return client.post(f"/api/v1/trials/t/participants/{code}/randomize/", body, format="json")
 
@@ -61,7 +61,7 @@ def test_enrolling_and_randomizing_by_token(with_token) -> None:
     assert (enrolled.status_code, enrolled.json()) == (
         201,
         {
-            "code": "T-001",
+            "code": "T-001-F",
             "site": "leeds",
             "state": "consented",
             "screened_on": "2026-03-01",
@@ -120,7 +120,7 @@ def test_conflicts(with_token) -> None:
     early = randomize(client, "T-S001")
     assert (early.status_code, early.json()["code"]) == (409, "not_consented")
     enrol(client)
-    without_level = client.post("/api/v1/trials/t/participants/T-001/randomize/", {}, format="json")
+    without_level = client.post("/api/v1/trials/t/participants/T-001-F/randomize/", {}, format="json")
     assert (without_level.status_code, without_level.json()["code"]) == (422, "level_unknown")
 
 
@@ -146,7 +146,7 @@ def test_a_member_of_one_site_sees_that_site_alone(with_token) -> None:
     client = with_token(leeds)
     assert [each["site"] for each in client.get("/api/v1/trials/t/participants/").json()["results"]] == ["leeds"]
     assert client.get("/api/v1/trials/t/participants/?site=ghent").json()["results"] == []
-    foreign, missing = randomize(client, "T-002"), randomize(client, "T-999")
+    foreign, missing = randomize(client, "T-002-D"), randomize(client, "T-999-2")
     assert (foreign.status_code, foreign.content) == (404, missing.content)
     assert enrol(client, site="ghent").status_code == 403
 
@@ -164,7 +164,7 @@ def test_a_foreign_trial_is_a_missing_trial_byte_for_byte(with_token, path) -> N
     )
 
 
-@pytest.mark.parametrize("path", ["participants/", "participants/T-001/randomize/"])
+@pytest.mark.parametrize("path", ["participants/", "participants/T-001-F/randomize/"])
 def test_posting_to_a_foreign_trial_answers_as_to_a_missing_one(with_token, path) -> None:
     make_trial("foreign")
     client = with_token(make_member(make_trial(), "principal_investigator"))
@@ -219,7 +219,7 @@ def test_a_cursor_that_names_no_id_leads_nowhere(with_token, cursor) -> None:
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize("path", ["participants/", "participants/T-001/randomize/"])
+@pytest.mark.parametrize("path", ["participants/", "participants/T-001-F/randomize/"])
 @pytest.mark.parametrize(
     "body",
     [

@@ -35,7 +35,7 @@ class TrialForm(forms.Form):
         initial="P",
         validators=[RegexValidator(r"^[A-Z0-9]+$", _("Use capital letters and digits."))],
         label=_("Prefix of study codes"),
-        help_text=_("With PNI the first participant is PNI-001."),
+        help_text=_("With PNI the first participant is PNI-001-M."),
     )
     planned_participants = forms.IntegerField(min_value=2, max_value=20_000, label=_("Planned number of participants"))
     is_open_label = forms.BooleanField(
@@ -258,37 +258,3 @@ class RegistrationForms:
     def fields(self) -> dict[str, forms.Field]:
         """The fields at which a refusal can be shown."""
         return self.trial.fields
-
-
-SEALING = {
-    Trial.Status.REGISTERED,
-    Trial.Status.FOLLOW_UP,
-    Trial.Status.LOCKED,
-    Trial.Status.UNBLINDED,
-    Trial.Status.ARCHIVED,
-}
-WITH_REASON = {Trial.Status.LOCKED, Trial.Status.UNBLINDED}
-
-
-class MoveForm(forms.Form):
-    """One step in the life of a trial; what cannot be undone is confirmed by typing the trial's short name."""
-
-    to = forms.ChoiceField(choices=Trial.Status.choices, widget=forms.HiddenInput)
-
-    def __init__(self, trial: Trial, to: str, data: Any = None) -> None:
-        super().__init__(data, initial={"to": to})
-        self._slug = trial.slug
-        if to in WITH_REASON:
-            self.fields["reason"] = forms.CharField(max_length=500, label=_("Reason"))
-        if to in SEALING:
-            self.fields["confirmation"] = forms.CharField(
-                label=_("Type “%(slug)s” to confirm") % {"slug": trial.slug},
-                widget=forms.TextInput(attrs={"autocomplete": "off"}),
-            )
-
-    def clean_confirmation(self) -> str:
-        """Refuse another word than the short name."""
-        typed: str = self.cleaned_data["confirmation"].strip()
-        if typed != self._slug:
-            raise forms.ValidationError(_("Type the short name exactly; nothing was changed."))
-        return typed

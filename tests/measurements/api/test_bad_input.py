@@ -26,7 +26,7 @@ FIELDS = [
 ]
 USUAL = {
     "specimen": ["S-1", "S-2", "S-9", "s-1 ", ""],
-    "participant": ["T-001", "T-002", "T-009", "T-001\u200b"],
+    "participant": ["T-001-F", "T-002-D", "T-009-0", "T-001-F\u200b"],
     "visit": ["baseline", "six_months", "never"],
     "biomarker": ["IL6", "IL-6", "CRP", "PSS10", "CORT", "IL7"],
     "value": [
@@ -109,7 +109,7 @@ def test_any_rows(bench, rows, query):
 @pytest.mark.parametrize("query", ["", "?dry_run=true", "?on_error=reject_rows&unknown_specimen=hold"])
 @pytest.mark.parametrize("field", ["participant", "visit", "specimen"])
 def test_an_id_with_a_nul_is_told_by_the_row_checker(bench, field, query):
-    place = {"specimen": "S-1"} if field == "specimen" else {"participant": "T-001", "visit": "baseline"}
+    place = {"specimen": "S-1"} if field == "specimen" else {"participant": "T-001-F", "visit": "baseline"}
     row = place | {"biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
     answer = bench.post([row | {field: f"{row[field]}\0"}], query=query)
     assert answer.status_code == 422

@@ -38,7 +38,7 @@ def test_a_result_as_sent_and_as_used(bench):
         "value": "1.8",
         "unit": "pg/mL",
         "specimen": "S-1",
-        "participant": "T-001",
+        "participant": "T-001-F",
         "visit": "baseline",
     }
     assert result["submission"] == submission

@@ -72,7 +72,7 @@ def test_overlapping_batches_in_different_order_are_each_recorded_once(bench):
             "unit": "pg/mL",
             "replicate": number,
         }
-        for participant in ("T-001", "T-002")
+        for participant in ("T-001-F", "T-002-D")
         for visit in ("six_months",)
         for code in ("IL6", "IL10")
         for number in range(1, 41)
@@ -129,7 +129,7 @@ def test_nothing_is_half_written_when_the_last_step_fails(bench, monkeypatch):
     monkeypatch.setattr(results, "mark_data_changed", break_down)
     with pytest.raises(RuntimeError, match="planted"):
         bench.post(
-            [IL6, {"participant": "T-002", "visit": "six_months", "biomarker": "IL6", "value": "1", "unit": "pg/mL"}]
+            [IL6, {"participant": "T-002-D", "visit": "six_months", "biomarker": "IL6", "value": "1", "unit": "pg/mL"}]
         )
     assert (Result.objects.count(), Submission.objects.count(), AuditEvent.objects.count()) == (0, 0, before)
     assert Specimen.objects.count() == 2

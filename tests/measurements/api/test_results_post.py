@@ -16,7 +16,7 @@ from trials.services.enrollment import record_event
 from trials.services.people import create_personal_token, revoke_laboratory_credential
 
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
-IL10 = {"participant": "T-002", "visit": "six_months", "biomarker": "IL10", "value": "<0.4", "unit": "pg/mL"}
+IL10 = {"participant": "T-002-D", "visit": "six_months", "biomarker": "IL10", "value": "<0.4", "unit": "pg/mL"}
 COUNTS = ("created", "unchanged", "corrected", "held", "rejected")
 
 
@@ -91,7 +91,7 @@ class TestSaved:
         rows = [IL10, IL10 | {"biomarker": "IL6", "value": "2"}]
         answer = bench.post(rows)
         assert counts_of(answer) == {"created": 2}
-        specimen = Specimen.objects.get(identifier="T-002-six_months-1")
+        specimen = Specimen.objects.get(identifier="T-002-D-six_months-1")
         assert specimen.results.count() == 2
         assert counts_of(bench.post(rows)) == {"unchanged": 2}
 
@@ -198,7 +198,7 @@ class TestRefused:
 
     def test_did_you_mean(self, bench):
         register_specimen(
-            participant=bench.participant("T-001"),
+            participant=bench.participant("T-001-F"),
             visit=bench.trial.visits.get(code="six_months"),
             identifier="S-081-6M-P1",
             by=PLATFORM,
@@ -206,7 +206,7 @@ class TestRefused:
         assert error_of(bench.post([IL6 | {"specimen": "S-081-6M-PI"}]))["did_you_mean"] == "S-081-6M-P1"
 
     def test_a_withdrawn_participant(self, bench):
-        participant = bench.participant("T-001")
+        participant = bench.participant("T-001-F")
         record_event(participant=participant, kind="data_use_withdrawn", by=PLATFORM, on=participant.randomized_on)
         assert error_of(bench.post([IL6]))["code"] == "participant_withdrawn"
 
@@ -214,7 +214,7 @@ class TestRefused:
         with audit.transaction(by=PLATFORM) as event:
             Attendance.objects.create(
                 trial=bench.trial,
-                participant=bench.participant("T-001"),
+                participant=bench.participant("T-001-F"),
                 visit=bench.trial.visits.get(code="baseline"),
                 attended_on="2026-03-01",
                 locked_at="2026-03-02T00:00Z",
@@ -225,9 +225,9 @@ class TestRefused:
 
     def test_several_specimens(self, bench):
         visit = bench.trial.visits.get(code="baseline")
-        register_specimen(participant=bench.participant("T-001"), visit=visit, identifier="S-1b", by=PLATFORM)
+        register_specimen(participant=bench.participant("T-001-F"), visit=visit, identifier="S-1b", by=PLATFORM)
         answer = bench.post(
-            [{"participant": "T-001", "visit": "baseline", "biomarker": "IL6", "value": "1", "unit": "pg/mL"}]
+            [{"participant": "T-001-F", "visit": "baseline", "biomarker": "IL6", "value": "1", "unit": "pg/mL"}]
         )
         assert error_of(answer)["code"] == "specimen_ambiguous"
 
@@ -248,7 +248,7 @@ class TestForeign:
     def other(self, bench):
         other = make_bench("other")
         visit = other.trial.visits.get(code="baseline")
-        register_specimen(participant=other.participant("T-001"), visit=visit, identifier="Q-4711", by=PLATFORM)
+        register_specimen(participant=other.participant("T-001-F"), visit=visit, identifier="Q-4711", by=PLATFORM)
         return other
 
     @pytest.mark.parametrize("query", ["", "?unknown_specimen=hold"])
@@ -295,7 +295,7 @@ class TestHeld:
         other = bench.post([row | {"value": "9"}], query="?unknown_specimen=hold")
         assert error_of(other)["code"] == "differs_from_recorded"
         visit = bench.trial.visits.get(code="baseline")
-        register_specimen(participant=bench.participant("T-001"), visit=visit, identifier="S-7", by=PLATFORM)
+        register_specimen(participant=bench.participant("T-001-F"), visit=visit, identifier="S-7", by=PLATFORM)
         assert counts_of(bench.post([row])) == {"created": 1}
         assert stored() == 1
 
@@ -309,7 +309,7 @@ class TestHeld:
         assert codes(late.json()["warnings"]).count("trial_locked") == 2
         assert late.json()["data_version"] == before
         assert (stored(), HeldRow.objects.count()) == (1, 2)
-        assert not Specimen.objects.filter(identifier="T-002-six_months-1").exists()
+        assert not Specimen.objects.filter(identifier="T-002-D-six_months-1").exists()
         assert counts_of(bench.post([IL10])) == {"unchanged": 1}
         set_data_state(bench.trial, "open")
         assert counts_of(bench.post([IL10])) == {"created": 1}
@@ -446,7 +446,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(bench):
 
     visit = bench.trial.visits.get(code="six_months")
     for number in range(100):
-        register_specimen(participant=bench.participant("T-001"), visit=visit, identifier=f"X-{number}", by=PLATFORM)
+        register_specimen(participant=bench.participant("T-001-F"), visit=visit, identifier=f"X-{number}", by=PLATFORM)
     bench.post([IL6])
     few = queries([IL6 | {"specimen": "X-0"}, IL6 | {"specimen": "X-1"}])
     many = queries(

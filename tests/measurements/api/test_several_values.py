@@ -20,7 +20,7 @@ def test_a_second_run_asks_once(bench):
     assert asked() == []
     bench.post([SECOND])
     query = Query.objects.get()
-    assert (query.code, query.state, query.participant.code) == ("several_values", "open", "T-001")
+    assert (query.code, query.state, query.participant.code) == ("several_values", "open", "T-001-F")
     assert query.result.run == "plate-2"
     assert "2 values from different runs or specimens" in query.question
     bench.post([SECOND])
@@ -30,7 +30,7 @@ def test_a_second_run_asks_once(bench):
 
 def test_a_second_specimen_asks_and_both_in_one_delivery(bench):
     register_specimen(
-        participant=bench.participant("T-001"),
+        participant=bench.participant("T-001-F"),
         visit=bench.trial.visits.get(code="baseline"),
         identifier="S-1b",
         by=PLATFORM,
@@ -41,7 +41,7 @@ def test_a_second_specimen_asks_and_both_in_one_delivery(bench):
 
 def test_another_specimen_of_the_visit_without_a_value_is_none(bench):
     register_specimen(
-        participant=bench.participant("T-001"),
+        participant=bench.participant("T-001-F"),
         visit=bench.trial.visits.get(code="baseline"),
         identifier="S-1-blood",
         specimen_type="blood",
