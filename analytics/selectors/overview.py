@@ -10,8 +10,8 @@ from django.utils import timezone
 from measurements.models import Query, Result, Submission
 from trials.access import Actor, has_permission, require
 from trials.models import Allocation, Attendance, Membership, Participant, Trial, Visit
-from trials.models.trial import days_from_anchor
 from trials.permissions import Permission, Role
+from trials.schedule import days_from_anchor
 from trials.selectors.trials import trials_visible_to
 
 

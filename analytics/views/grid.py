@@ -46,7 +46,7 @@ class Grid:
 def grid_of(trial: Trial, participants: Sequence[Participant], by: Actor) -> Grid:
     """Return the grid; arms only of participants of the sites at which `by` sees allocations."""
     visits, groups = tuple(trial.visits.all()), dict(Biomarker.OutcomeClass.choices)
-    states, sites = status_grid(trial, participants), allocation_sites(by, trial)
+    states, sites = status_grid(trial, participants, by=by), allocation_sites(by, trial)
     shown = [participant for participant in participants if participant.site_id in sites]
     arms = {
         allocation.participant_id: allocation.arm

@@ -65,6 +65,7 @@ STATUSES: Mapping[str, Status] = {
     "waiting_for_lab": Status(gettext_lazy("Waiting for lab"), "", "clock"),
     "not_yet_due": Status(gettext_lazy("Not yet due"), "·"),
     "overdue": Status(gettext_lazy("Overdue"), "!"),
+    "missed": Status(gettext_lazy("Visit missed"), "", "cross"),
 }
 
 
@@ -87,6 +88,7 @@ DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "visit-schedule", gettext_lazy("Visits")),
     Destination(TRIAL, "sessions", gettext_lazy("Sessions")),
     Destination(TRIAL, "safety", gettext_lazy("Safety")),
+    Destination(TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation")),
     Destination(TRIAL, "queries", gettext_lazy("Queries")),
     Destination(TRIAL, "submissions", gettext_lazy("Lab submissions")),
     Destination(RESULTS, "effects", gettext_lazy("Effects")),
