@@ -22,6 +22,7 @@ from trials.errors import NotFound
 from trials.models import AdverseEvent, Arm, Participant, ParticipantEvent, Trial
 from trials.models.safety import TIME_TO_REPORT
 from trials.permissions import Permission
+from trials.selectors.events import events_of_participant, events_that_count
 
 Kind = ParticipantEvent.Kind
 
@@ -126,7 +127,7 @@ class DeathsUnmatched:
 
 def deaths_unmatched(by: Actor, trial: Trial) -> DeathsUnmatched:
     """Return who died without a fatal adverse event, and the fatal adverse events of people not recorded as dead."""
-    died = ParticipantEvent.objects.filter(trial=trial, participant=OuterRef("pk"), kind=Kind.DIED)
+    died = events_that_count(trial).filter(participant=OuterRef("pk"), kind=Kind.DIED)
     fatal = AdverseEvent.objects.filter(participant=OuterRef("pk"), outcome=AdverseEvent.Outcome.FATAL)
     at_sites = Participant.objects.filter(trial=trial, site__in=safety_view(by, trial).sites).select_related("site")
     visible = adverse_events_visible_to(by, trial).filter(outcome=AdverseEvent.Outcome.FATAL)
@@ -188,5 +189,5 @@ def _summary(title: str, arm: Arm | None, participants: QuerySet[Participant]) -
 
 def died_on(participant: Participant) -> date | None:
     """Return the recorded day of death; None where none is recorded."""
-    event = participant.events.filter(kind=Kind.DIED).first()
+    event = events_of_participant(participant).filter(kind=Kind.DIED).first()
     return event.occurred_on if event else None

@@ -10,8 +10,10 @@ from django.utils import timezone
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
-from trials.models import AdverseEvent, Participant, ParticipantEvent, Trial
+from trials.lifecycle import Writing
+from trials.models import AdverseEvent, Participant, ParticipantEvent
 from trials.permissions import Permission
+from trials.services.writing import require_writable
 
 Criterion, Outcome = AdverseEvent.Criterion, AdverseEvent.Outcome
 STILL_GOING_ON = frozenset({Outcome.RECOVERING, Outcome.NOT_RECOVERED})
@@ -49,12 +51,12 @@ def record_adverse_event(*, participant: Participant, particulars: Particulars, 
     with audit.transaction(by=by) as event:
         trial = participant.trial
         require(by, Permission.SAFETY_RECORD, trial, site=participant.site)
+        require_writable(trial, Writing.SAFETY)
         Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
         known = AdverseEvent.objects.filter(participant=participant, key=key).first()
         if known is not None:
             event.record("adverse_event.repeated", trial=trial, target=participant)
             return known
-        _require_open(trial)
         _check(participant, particulars)
         last = AdverseEvent.objects.filter(participant=participant).aggregate(last=Max("number"))["last"] or 0
         adverse_event = AdverseEvent.objects.create(
@@ -74,8 +76,8 @@ def change_adverse_event(
     with audit.transaction(by=by, reason=reason.strip()) as event:
         participant = adverse_event.participant
         require(by, Permission.SAFETY_RECORD, adverse_event.trial, site=participant.site)
+        require_writable(adverse_event.trial, Writing.SAFETY)
         held = AdverseEvent.objects.select_for_update(of=("self",)).get(pk=adverse_event.pk)
-        _require_open(adverse_event.trial)
         _check(participant, particulars)
         columns = _columns(particulars)
         is_changed = any(getattr(held, name) != value for name, value in columns.items())
@@ -94,13 +96,6 @@ def _columns(particulars: Particulars) -> dict[str, object]:
     columns = asdict(particulars)
     columns["criteria"] = [code for code in Criterion.values if code in particulars.criteria]
     return columns
-
-
-def _require_open(trial: Trial) -> None:
-    """Raise InConflict once the data are frozen; the trial's row is held, so that a lock comes before or after."""
-    state = Trial.objects.select_for_update(no_key=True).values_list("data_state", flat=True).get(pk=trial.pk)
-    if state != Trial.DataState.OPEN:
-        raise InConflict("trial_locked", f"The data of {trial.title} are {state}. Nothing was saved.")
 
 
 def _check(participant: Participant, particulars: Particulars) -> None:
@@ -160,13 +155,13 @@ def _check_seriousness(particulars: Particulars) -> None:
     if particulars.is_serious and not particulars.criteria:
         raise _refused(
             "criteria_missing",
-            "Say what makes the event serious: at least one criterion. Nothing was saved.",
+            "Say by which criterion the event is serious. Nothing was saved.",
             "criteria",
         )
     if particulars.criteria and not particulars.is_serious:
         raise _refused(
             "seriousness_unclear",
-            "An event that meets a criterion is serious. Mark it serious, or take the criteria away. Nothing was saved.",
+            "An event that meets a criterion is serious: mark it so, or take the criterion away. Nothing was saved.",
             "is_serious",
         )
 
