@@ -31,7 +31,7 @@ class Session(models.Model):
     number = models.PositiveSmallIntegerField(null=True, blank=True)
     occurred_at = models.DateTimeField()
     attended = models.BooleanField(default=True)
-    reason = models.CharField(max_length=300, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
     minutes = models.DecimalField(max_digits=6, decimal_places=2, null=True, blank=True)
     completion = models.DecimalField(max_digits=5, decimal_places=4, null=True, blank=True)
     kind = models.CharField(max_length=12, choices=Kind.choices)

@@ -75,14 +75,14 @@ def decode_json(body: bytes) -> Payload:
     Raises `PayloadRefused` (400 `malformed`, `duplicate_key` or `too_deep`, 413 `too_large` or `too_many_rows`,
     422 `encoding`, `not_an_object`, `field_missing` or `field_not_text`).
     """
-    document = _document(body)
+    document = read_json(body)
     if not isinstance(document, dict):
-        _refuse(422, "not_an_object", 'The body holds no object. Send {"results": [...]}. Nothing was saved.')
+        refuse_payload(422, "not_an_object", 'The body holds no object. Send {"results": [...]}. Nothing was saved.')
     results = document.pop("results", None)
     if not isinstance(results, list):
-        _refuse(422, "field_missing", 'The body has no list "results". Add it. Nothing was saved.')
+        refuse_payload(422, "field_missing", 'The body has no list "results". Add it. Nothing was saved.')
     _require_few(len(results))
-    _require_shallow(document)
+    require_shallow(document)
     run, unknown = _run(document.pop("run", None))
     rows = [_json_row(fields, run) for fields in results]
     unknown = (*document, *unknown)
@@ -91,7 +91,8 @@ def decode_json(body: bytes) -> Payload:
     return Payload(run, tuple(rows))
 
 
-def _document(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """The JSON of a body, numbers as texts. Raises `PayloadRefused`: 400, 413 or 422 `encoding`."""
     text = _text(body)
     try:
         return json.loads(
@@ -102,10 +103,10 @@ def _document(body: bytes) -> Any:
             parse_constant=str,  # NaN and Infinity are refused with their row, as any other value
         )
     except RecursionError:
-        _refuse(400, "too_deep", _TOO_DEEP)
+        refuse_payload(400, "too_deep", _TOO_DEEP)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        _refuse(
+        refuse_payload(
             400, "malformed", f"The body stops being JSON at {where}: {error.msg}. Mend it there. Nothing was saved."
         )
 
@@ -133,7 +134,9 @@ def _run(run: Any) -> tuple[RunAsSent, tuple[str, ...]]:
     """The run of a body and its unknown fields. One that holds no texts is refused: it would be wrong in every row."""
     fields = {} if run is None else run
     if not isinstance(fields, dict) or not all(isinstance(value, str | None) for value in fields.values()):
-        _refuse(422, "field_not_text", '"run" needs the texts "id" and "performed_on". Send it so. Nothing was saved.')
+        refuse_payload(
+            422, "field_not_text", '"run" needs the texts "id" and "performed_on". Send it so. Nothing was saved.'
+        )
     unknown = tuple(name for name in fields if name not in {"id", "performed_on"})
     return RunAsSent(fields.get("id"), fields.get("performed_on")), unknown
 
@@ -143,7 +146,7 @@ def _json_row(fields: Any, run: RunAsSent) -> RowAsSent:
         return RowAsSent(not_text=(("specimen", "a row that is no object"),))
     for value in fields.values():
         if isinstance(value, dict | list):
-            _require_shallow(value)
+            require_shallow(value)
     if run.id is not None and fields.get("run") is None:
         fields["run"] = run.id
     if run.performed_on is not None and fields.get("performed_on") is None:
@@ -151,12 +154,13 @@ def _json_row(fields: Any, run: RunAsSent) -> RowAsSent:
     return row_as_sent(fields)
 
 
-def _require_shallow(value: Any) -> None:
+def require_shallow(value: Any) -> None:
+    """Raise `PayloadRefused` (400 `too_deep`) for what is nested too deep inside of a row."""
     level, depth = [value], 2  # at most: the list of rows and the row are above it
     while level:
         depth += 1
         if depth > DEEPEST:
-            _refuse(400, "too_deep", _TOO_DEEP)
+            refuse_payload(400, "too_deep", _TOO_DEEP)
         level = [inner for outer in level for inner in _inside(outer)]
 
 
@@ -174,7 +178,7 @@ def decode_csv(body: bytes) -> Payload:
     lines = _records(_text(body))
     header = next(lines, None)
     if header is None:
-        _refuse(
+        refuse_payload(
             422, "field_missing", "The file is empty. Send a header line and one line for each row. Nothing was saved."
         )
     columns = _columns(header)
@@ -194,7 +198,7 @@ def _records(text: str) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as error:
-        _refuse(
+        refuse_payload(
             422, "malformed", f"Line {reader.line_num} cannot be cut into cells: {error}. Mend it. Nothing was saved."
         )
 
@@ -204,14 +208,16 @@ def _columns(header: list[str]) -> list[str]:
     columns = [_COLUMNS.get(squeezed(name), name.strip()) for name in header]
     twice = _first_repeated(name for name in columns if name)
     if twice:
-        _refuse(422, "column_twice", f'The column "{shown(twice)}" occurs twice. Send it once. Nothing was saved.')
+        refuse_payload(
+            422, "column_twice", f'The column "{shown(twice)}" occurs twice. Send it once. Nothing was saved.'
+        )
     missing = [field for field in _REQUIRED_COLUMNS if field not in columns]
     if "specimen" not in columns and "participant" not in columns:
         missing.insert(0, "specimen")
     if missing:
         near = Nearness(columns).nearest(missing[0])
         hint = f'Rename "{shown(near)}" if that is it.' if near else "Add it to the first line."
-        _refuse(422, "field_missing", f'The header has no column "{missing[0]}". {hint} Nothing was saved.')
+        refuse_payload(422, "field_missing", f'The header has no column "{missing[0]}". {hint} Nothing was saved.')
     return columns
 
 
@@ -227,20 +233,23 @@ def _cells(columns: list[str], cells: list[str]) -> dict[str, str | None]:
 
 def _text(body: bytes) -> str:
     if len(body) > MOST_BYTES:
-        _refuse(413, "too_large", "The body is larger than 10 MB. Send it in parts. Nothing was saved.")
+        refuse_payload(413, "too_large", "The body is larger than 10 MB. Send it in parts. Nothing was saved.")
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        _refuse(
+        refuse_payload(
             422, "encoding", f"Line {line} is not UTF-8. Save the file as UTF-8 and send it again. Nothing was saved."
         )
 
 
 def _require_few(rows: int) -> None:
     if rows > MOST_ROWS:
-        _refuse(413, "too_many_rows", f"There are more than {MOST_ROWS} rows. Send them in parts. Nothing was saved.")
+        refuse_payload(
+            413, "too_many_rows", f"There are more than {MOST_ROWS} rows. Send them in parts. Nothing was saved."
+        )
 
 
-def _refuse(status: int, code: str, sentence: str) -> NoReturn:
+def refuse_payload(status: int, code: str, sentence: str) -> NoReturn:
+    """Refuse the body as a whole."""
     raise PayloadRefused(status, code, sentence)

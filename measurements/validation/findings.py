@@ -1,10 +1,11 @@
 """What is said about a row: noted while it is checked, put into words when it is known what became of it."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from measurements.validation.codes import ROW_CODES, SAID_ONCE, Severity
+from measurements.validation.codes import ROW_CODES, SAID_ONCE, RowCode, Severity
 from measurements.validation.texts import shown
 
 Disposition = Literal["created", "unchanged", "corrected", "held"]
@@ -52,11 +53,13 @@ class Finding(Struct, frozen=True):
     message: str
     fix: str
     did_you_mean: str | None
+    within: str = "results"
+    """The list of the body that the row stands in."""
 
     @property
     def pointer(self) -> str:
         """RFC 6901 pointer to the field in a JSON body; in a column's name, "~" and "/" are escaped."""
-        return f"/results/{self.row - 1}/{self.field.replace('~', '~0').replace('/', '~1')}"
+        return f"/{self.within}/{self.row - 1}/{self.field.replace('~', '~0').replace('/', '~1')}"
 
     def as_json(self) -> dict[str, int | str | None]:
         """The finding as the answer holds it."""
@@ -73,9 +76,18 @@ class Finding(Struct, frozen=True):
         }
 
 
-def put_into_words(row: int, note: Note, fate: Fate, *, dry_run: bool, others: int = 0) -> Finding:
+def put_into_words(
+    row: int,
+    note: Note,
+    fate: Fate,
+    *,
+    dry_run: bool,
+    others: int = 0,
+    codes: Mapping[str, RowCode] = ROW_CODES,
+    within: str = "results",
+) -> Finding:
     """The finding for `note`, when `row` came to `fate`; `others` counts further rows of which the same is true."""
-    row_code = ROW_CODES[note.code]
+    row_code = codes[note.code]
     value = None if note.value is None else shown(note.value)
     field = shown(note.field)
     words = {"row": row, "field": field, "value": value or "", "did_you_mean": note.did_you_mean} | note.details
@@ -83,7 +95,7 @@ def put_into_words(row: int, note: Note, fate: Fate, *, dry_run: bool, others: i
     fix = template.format_map(words)
     same = f" The same is true of {others} more." if others else ""
     message = f"{row_code.says.format_map(words)} {fix} Row {row} {_OUTCOMES[fate][dry_run]}.{same}"
-    return Finding(row, field, note.code, row_code.severity, value, message, fix, note.did_you_mean)
+    return Finding(row, field, note.code, row_code.severity, value, message, fix, note.did_you_mean, within)
 
 
 def once(notes: list[tuple[int, Note]]) -> list[tuple[int, Note, int]]:

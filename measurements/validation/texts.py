@@ -17,11 +17,22 @@ LONGEST = {
     "reason": 500,
     "corrects": 64,
     "run": 64,
+    # Of sessions
+    "occurred_at": 40,
+    "minutes": 40,
+    "attended": 8,
+    "external_id": 100,
+    "number": 8,
+    "kind": 16,
+    "therapist": 64,
+    "completion": 40,
+    "software": 100,
+    "software_version": 40,
 }
 """Characters that each field may have."""
 
 SHOWN = 60
-_BEYOND_ASCII = frozenset({"biomarker", "unit", "reason"})  # TNF-α, µg/L, and what people write
+_BEYOND_ASCII = frozenset({"biomarker", "unit", "reason", "software"})  # TNF-α, µg/L, and what people write
 
 
 def has_only_kept_characters(text: str, field: str) -> bool:
