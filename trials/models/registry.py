@@ -136,9 +136,7 @@ class ProtocolVersion(models.Model):
         ordering = ["trial", "number"]
         constraints = [
             models.UniqueConstraint(fields=["trial", "number"], name="a_protocol_version_is_unique_in_its_trial"),
-            models.CheckConstraint(
-                condition=Q(number=1) | ~Q(reason=""), name="a_later_protocol_version_says_why"
-            ),
+            models.CheckConstraint(condition=Q(number=1) | ~Q(reason=""), name="a_later_protocol_version_says_why"),
         ]
 
     def __str__(self) -> str:

@@ -1,13 +1,27 @@
 """The structured protocol of a trial, its versions, and what a registry is told."""
 
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Count, Min, Model
+from django.utils import timezone
 
-from trials.models import Registration, Trial
-from trials.registry.document import Document
+from trials.access import Actor, has_permission, may_name_arms, require
+from trials.errors import NotAllowed
+from trials.models import Allocation, Participant, Registration, Trial
+from trials.permissions import Permission
+from trials.registry.ctgov import GroupFlow, ctgov_record
+from trials.registry.document import Document, without_arm_names
+from trials.registry.who import Item, Progress, who_items
+
+# What ends a participant's part, in the registry's words.
+LEFT_BECAUSE = {
+    Participant.State.WITHDRAWN: "Withdrawal by Subject",
+    Participant.State.LOST_TO_FOLLOW_UP: "Lost to Follow-up",
+    Participant.State.DIED: "Death",
+}
 
 OF_THE_TRIAL = (
     "slug",
@@ -83,3 +97,57 @@ def _plain(row: Model, names: tuple[str, ...]) -> Document:
     """Return fields as JSON has them: days and exact decimals as text."""
     values = {name: getattr(row, name) for name in names}
     return {name: str(value) if isinstance(value, (date, Decimal)) else value for name, value in values.items()}
+
+
+def may_export_record(by: Actor, trial: Trial) -> bool:
+    """Return whether `by` may take the registries' records away: who designs the trial, and who may name arms."""
+    return has_permission(by, Permission.TRIAL_DESIGN, trial) or may_name_arms(by, trial)
+
+
+def readable_document(trial: Trial, by: Actor) -> Document:
+    """Return the structured protocol as `by` may read it: arms and interventions named only to those who may."""
+    require(by, Permission.TRIAL_VIEW, trial)
+    return as_readable(protocol_document(trial), trial, by)
+
+
+def as_readable(document: Document, trial: Trial, by: Actor) -> Document:
+    """Return a version's document as `by` may read it."""
+    return document if may_name_arms(by, trial) else without_arm_names(document)
+
+
+def who_record(trial: Trial, by: Actor) -> tuple[Item, ...]:
+    """Return the 24 items of the WHO data set as `by` may read them."""
+    return who_items(readable_document(trial, by), _progress(trial))
+
+
+def ctgov_record_of(trial: Trial, by: Actor) -> Document:
+    """Return the record for ClinicalTrials.gov; with the participant flow for those who see all allocations."""
+    flow = participant_flows(trial) if has_permission(by, Permission.ALLOCATION_VIEW, trial) else None
+    return ctgov_record(readable_document(trial, by), _progress(trial), flow)
+
+
+def require_export(trial: Trial, by: Actor) -> None:
+    """Raise unless `by` may take the records away."""
+    require(by, Permission.TRIAL_VIEW, trial)
+    if not may_export_record(by, trial):
+        raise NotAllowed("not_allowed", "The registries’ records are for those who design the trial or see its arms.")
+
+
+def participant_flows(trial: Trial) -> list[GroupFlow]:
+    """Return what became of every arm's participants, each counted once by their present state. Tells arms."""
+    counts = Counter(Allocation.objects.filter(trial=trial).values_list("arm__code", "participant__state").order_by())
+    return [
+        _flow(arm.code, {state: n for (code, state), n in counts.items() if code == arm.code})
+        for arm in trial.arms.all()
+    ]
+
+
+def _flow(code: str, states: dict[str, int]) -> GroupFlow:
+    left = [(reason, states.get(state, 0)) for state, reason in LEFT_BECAUSE.items()]
+    return GroupFlow(code, sum(states.values()), states.get(Participant.State.COMPLETED, 0), left)
+
+
+def _progress(trial: Trial) -> Progress:
+    randomized = Participant.objects.filter(trial=trial, allocation__isnull=False)
+    enrolled = randomized.aggregate(count=Count("id"), first=Min("randomized_on"))
+    return Progress(trial.status, enrolled["count"], enrolled["first"], timezone.localdate())

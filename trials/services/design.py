@@ -1,14 +1,17 @@
 """Designing a trial: its arms, sites, factors and visits, until registration seals them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection
+from django.db.models import Manager, ProtectedError
 
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import RuleBroken
+from trials.errors import InConflict, RuleBroken
 from trials.models import (
     Arm,
     Criterion,
@@ -16,20 +19,23 @@ from trials.models import (
     Laboratory,
     LaboratoryTrial,
     Membership,
-    Site,
-    StratificationFactor,
     Trial,
     Visit,
 )
 from trials.permissions import Permission, Role
+from trials.registry.countries import COUNTRIES
 
 BUILT_IN_LABORATORY = "site"
 SITE_FACTOR = "site"
+DEFAULT_MINIMIZATION_PROBABILITY = Decimal("0.80")
 
 
 @dataclass(frozen=True)
 class ArmDesign:
-    """An arm as designed; the reference arm is what effects are compared with."""
+    """An arm as designed; the reference arm is what effects are compared with.
+
+    `crosses_over_to` is the code of the arm whose intervention a waitlist is offered after its controlled part.
+    """
 
     code: str
     name: str
@@ -38,6 +44,12 @@ class ArmDesign:
     is_reference: bool = False
     intervention_type: str = ""
     delivery: str = "individual"
+    crosses_over_to: str = ""
+    sessions_planned: int | None = None
+    session_minutes: int | None = None
+    weeks: int | None = None
+    software: str = ""
+    software_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,33 @@ class FactorDesign:
     levels: Sequence[tuple[str, str]]
 
 
+class SiteDesign(NamedTuple):
+    """A centre as designed; the country in two letters (ISO 3166-1)."""
+
+    code: str
+    name: str
+    city: str = ""
+    country: str = ""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What registration seals, apart from the trial's own fields."""
+
+    arms: Sequence[ArmDesign]
+    sites: Sequence[SiteDesign]
+    visits: Sequence[VisitDesign]
+    factors: Sequence[FactorDesign]
+    criteria: Sequence[CriterionDesign]
+    stratify_by_site: bool
+
+    @property
+    def all_factors(self) -> Sequence[FactorDesign]:
+        """The factors, the site first where it is one."""
+        levels = [(site.code, site.name) for site in self.sites]
+        return [FactorDesign(SITE_FACTOR, "Site", levels), *self.factors] if self.stratify_by_site else self.factors
+
+
 BASELINE = VisitDesign("baseline", "Baseline", Visit.Kind.BASELINE, 1, -28, 1)
 SIX_MONTHS = VisitDesign("six_months", "Six months", Visit.Kind.SIX_MONTHS, 183, 168, 196)
 
@@ -80,7 +119,7 @@ def create_trial(
     title: str,
     by: Actor,
     arms: Sequence[ArmDesign],
-    sites: Sequence[tuple[str, str]],
+    sites: Sequence[SiteDesign | tuple[str, str]],
     visits: Sequence[VisitDesign] = (BASELINE, SIX_MONTHS),
     factors: Sequence[FactorDesign] = (),
     stratify_by_site: bool = True,
@@ -90,6 +129,9 @@ def create_trial(
     planned_participants: int | None = None,
     is_open_label: bool = False,
     criteria: Sequence[CriterionDesign] = (),
+    randomization_method: str = Trial.RandomizationMethod.PERMUTED_BLOCKS,
+    randomization_unit: str = Trial.RandomizationUnit.PARTICIPANT,
+    minimization_probability: Decimal = DEFAULT_MINIMIZATION_PROBABILITY,
     recruitment_starts: date | None = None,
     recruitment_ends: date | None = None,
     is_demonstration: bool = False,
@@ -100,7 +142,8 @@ def create_trial(
     A provenance of allocation says that the trial was randomized elsewhere. Raises RuleBroken for a design that no
     effect could be estimated from.
     """
-    _check_design(arms, visits, sites)
+    design = Design(arms, [SiteDesign(*site) for site in sites], visits, factors, criteria, stratify_by_site)
+    _check_design(design, randomization_method)
     try:
         with audit.transaction(by=by) as event:
             require(by, Permission.TRIAL_CREATE, None)
@@ -112,21 +155,16 @@ def create_trial(
                 code_prefix=code_prefix,
                 planned_participants=planned_participants,
                 is_open_label=is_open_label,
+                randomization_method=randomization_method,
+                randomization_unit=randomization_unit,
+                minimization_probability=minimization_probability,
                 recruitment_starts=recruitment_starts,
                 recruitment_ends=recruitment_ends,
                 is_demonstration=is_demonstration,
                 randomized_elsewhere=bool(allocation_provenance),
                 allocation_provenance=allocation_provenance,
             )
-            _add_arms(trial, arms)
-            Site.objects.bulk_create(Site(trial=trial, code=code, name=name) for code, name in sites)
-            _add_factors(trial, factors, sites if stratify_by_site else ())
-            Criterion.objects.bulk_create(
-                Criterion(trial=trial, position=position, **vars(each)) for position, each in enumerate(criteria)
-            )
-            Visit.objects.bulk_create(
-                Visit(trial=trial, position=position, **vars(visit)) for position, visit in enumerate(visits)
-            )
+            _write_design(trial, design)
             built_in = Laboratory.objects.create(trial=trial, code=BUILT_IN_LABORATORY, name="Entered at the site")
             LaboratoryTrial.objects.create(laboratory=built_in, trial=trial)
             if by.user is not None:
@@ -137,6 +175,58 @@ def create_trial(
     return trial
 
 
+def revise_design(
+    *,
+    trial: Trial,
+    by: Actor,
+    arms: Sequence[ArmDesign],
+    sites: Sequence[SiteDesign],
+    visits: Sequence[VisitDesign],
+    factors: Sequence[FactorDesign] = (),
+    criteria: Sequence[CriterionDesign] = (),
+    stratify_by_site: bool = True,
+    **of_the_trial: Any,
+) -> Trial:
+    """Make a draft's design what is given: rows are matched by code, the others added or removed; return the trial.
+
+    `of_the_trial` are its own fields (title, planned_participants, randomization_method, ...), except the short name.
+
+    Raises:
+        InConflict: the trial is registered (`design_sealed`), or something recorded needs what would go.
+        RuleBroken: no effect could be estimated from the design.
+    """
+    design = Design(arms, sites, visits, factors, criteria, stratify_by_site)
+    try:
+        with audit.transaction(by=by) as event:
+            require(by, Permission.TRIAL_DESIGN, trial)
+            draft = locked_draft(trial)
+            _check_design(design, of_the_trial.get("randomization_method", draft.randomization_method))
+            for name, value in of_the_trial.items():
+                setattr(draft, name, value)
+            draft.save(update_fields=list(of_the_trial))
+            _write_design(draft, design)
+            event.record("trial.design_revised", trial=draft, target=draft)
+    except ProtectedError as error:
+        raise InConflict(
+            "design_in_use", "A row that would go is needed by something recorded for this trial. Nothing was saved."
+        ) from error
+    except IntegrityError as error:
+        raise _told(error, trial.slug) from error
+    return draft
+
+
+def locked_draft(trial: Trial) -> Trial:
+    """Return the trial with its row locked; raise InConflict once it is registered. Inside an audited transaction."""
+    locked = Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
+    if locked.status != Trial.Status.DRAFT:
+        raise InConflict(
+            "design_sealed",
+            "The design was sealed at registration: arms, ratio, factors, codes, method and windows stay. "
+            "Nothing was saved. Amend the protocol for what may still change.",
+        )
+    return locked
+
+
 def _told(error: IntegrityError, slug: str) -> RuleBroken:
     if "slug" in str(error):
         return RuleBroken(
@@ -145,46 +235,123 @@ def _told(error: IntegrityError, slug: str) -> RuleBroken:
     return RuleBroken("design_contradictory", f"The design contradicts itself: {error}".split("DETAIL")[0].strip())
 
 
-def _check_design(arms: Sequence[ArmDesign], visits: Sequence[VisitDesign], sites: Sequence[tuple[str, str]]) -> None:
-    if len(arms) < 2:
+def _check_design(design: Design, method: str) -> None:
+    if len(design.arms) < 2:
         raise RuleBroken("arms_too_few", "A randomized trial has at least two arms.", field="arms")
-    if sum(arm.is_reference for arm in arms) != 1:
+    if sum(arm.is_reference for arm in design.arms) != 1:
         raise RuleBroken("reference_arm_missing", "Name exactly one arm as the one to compare with.", field="arms")
-    if not sites:
+    if not design.sites:
         raise RuleBroken("sites_missing", "Name at least one site.", field="sites")
-    if sum(visit.kind == Visit.Kind.BASELINE for visit in visits) != 1 or len(visits) < 2:
+    if sum(visit.kind == Visit.Kind.BASELINE for visit in design.visits) != 1 or len(design.visits) < 2:
         raise RuleBroken("visits_too_few", "A trial needs one baseline and at least one later visit.", field="visits")
-
-
-def _add_arms(trial: Trial, designs: Sequence[ArmDesign]) -> None:
-    for position, design in enumerate(designs):
-        arm = Arm.objects.create(
-            trial=trial,
-            position=position,
-            code=design.code,
-            name=design.name,
-            kind=design.kind,
-            ratio=design.ratio,
-            is_reference=design.is_reference,
+    if method == Trial.RandomizationMethod.MINIMIZATION and not design.all_factors:
+        raise RuleBroken(
+            "factors_missing", "Minimization balances factors: name one, or stratify by site.", field="factors"
         )
-        if design.intervention_type:
-            Intervention.objects.create(arm=arm, type=design.intervention_type, delivery=design.delivery)
+    for rows in (design.arms, design.sites, design.visits, design.all_factors, design.criteria):
+        _check_codes([row.code for row in rows])
+    for arm in design.arms:
+        _check_arm(arm, {each.code: each for each in design.arms})
+    for site in design.sites:
+        check_country(site)
 
 
-def _add_factors(trial: Trial, designs: Sequence[FactorDesign], sites: Sequence[tuple[str, str]]) -> None:
-    if sites:
-        designs = [FactorDesign(SITE_FACTOR, "Site", sites), *designs]
-    StratificationFactor.objects.bulk_create(
-        StratificationFactor(
-            trial=trial,
-            code=design.code,
-            name=design.name,
-            levels=[{"code": code, "name": name} for code, name in design.levels],
-            is_site=design.code == SITE_FACTOR and bool(sites),
-            position=position,
+def _check_codes(codes: Sequence[str]) -> None:
+    repeated = {code for code in codes if codes.count(code) > 1}
+    if repeated:
+        raise RuleBroken("design_contradictory", f"The code “{repeated.pop()}” is given twice. Every row has its own.")
+
+
+def _check_arm(arm: ArmDesign, arms: Mapping[str, ArmDesign]) -> None:
+    if arm.delivery == Intervention.Delivery.COACH_BOT and not (arm.software and arm.software_version):
+        raise RuleBroken(
+            "software_missing",
+            f"“{arm.name}” is delivered by a coach-bot: name its software and version.",
+            field="arms",
         )
-        for position, design in enumerate(designs)
+    if not arm.crosses_over_to:
+        return
+    target = arms.get(arm.crosses_over_to)
+    if arm.kind != Arm.Kind.WAITLIST or target is None or target.kind != Arm.Kind.INTERVENTION:
+        raise RuleBroken(
+            "cross_over_impossible",
+            f"“{arm.name}” cannot cross over to “{arm.crosses_over_to}”: a waitlist crosses over to an intervention.",
+            field="arms",
+        )
+
+
+def check_country(site: SiteDesign) -> None:
+    """Raise RuleBroken for a country that is no two-letter code of ISO 3166-1; none is fine."""
+    if site.country and site.country not in COUNTRIES:
+        raise RuleBroken(
+            "country_unknown", f"“{site.country}” is no country code. Give two letters, as GB or BE.", field="sites"
+        )
+
+
+def _write_design(trial: Trial, design: Design) -> None:
+    """Make the trial's rows what the design says."""
+    _write_arms(trial, design.arms)
+    _reconcile(trial.sites, {site.code: site._asdict() for site in design.sites})
+    _reconcile(trial.factors, {each.code: _factor(each, design.stratify_by_site) for each in design.all_factors})
+    _reconcile(trial.criteria, {each.code: vars(each) for each in design.criteria})
+    _reconcile(
+        trial.visits,
+        {visit.code: vars(visit) for visit in design.visits},
+        comes_last=lambda fields: fields["kind"] == Visit.Kind.BASELINE,
     )
+
+
+def _factor(factor: FactorDesign, by_site: bool) -> dict[str, Any]:
+    return {
+        "code": factor.code,
+        "name": factor.name,
+        "levels": [{"code": code, "name": name} for code, name in factor.levels],
+        "is_site": factor.code == SITE_FACTOR and by_site,
+    }
+
+
+def _write_arms(trial: Trial, designs: Sequence[ArmDesign]) -> None:
+    trial.arms.exclude(crosses_over_to=None).update(crosses_over_to=None)
+    kept = {design.code for design in designs if design.intervention_type}
+    Intervention.objects.filter(arm__trial=trial).exclude(arm__code__in=kept).delete()
+    fields = ("code", "name", "kind", "ratio", "is_reference")
+    arms = _reconcile(
+        trial.arms,
+        {design.code: {name: getattr(design, name) for name in fields} for design in designs},
+        comes_last=lambda fields: fields["is_reference"],
+    )
+    for design in designs:
+        arm = arms[design.code]
+        if design.crosses_over_to:
+            Arm.objects.filter(pk=arm.pk).update(crosses_over_to=arms[design.crosses_over_to])
+        if design.intervention_type:
+            Intervention.objects.update_or_create(arm=arm, defaults=_received(design))
+
+
+def _received(design: ArmDesign) -> dict[str, Any]:
+    fields = ("delivery", "sessions_planned", "session_minutes", "weeks", "software", "software_version")
+    return {"type": design.intervention_type, **{name: getattr(design, name) for name in fields}}
+
+
+def _reconcile(
+    rows: Manager[Any],
+    wanted: Mapping[str, Mapping[str, Any]],
+    comes_last: Callable[[Mapping[str, Any]], bool] = lambda fields: False,
+) -> dict[str, Any]:
+    """Remove, change and add rows until they are the wanted ones, in their order; return them by code.
+
+    What only one row may be (the reference arm, the baseline) is written last, when no other row is it any more.
+    """
+    rows.exclude(code__in=wanted).delete()
+    there = {row.code: row for row in rows.all()}
+    positions = {code: position for position, code in enumerate(wanted)}
+    for code, fields in sorted(wanted.items(), key=lambda item: comes_last(item[1])):
+        given = {**fields, "position": positions[code]} if hasattr(rows.model, "position") else dict(fields)
+        if code not in there:
+            there[code] = rows.create(**given)
+        elif any(getattr(there[code], name) != value for name, value in given.items()):
+            rows.filter(code=code).update(**given)
+    return there
 
 
 def mark_data_changed(trial: Trial) -> int:
