@@ -10,16 +10,17 @@ TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 MAYBE = {"type": "string", "nullable": True}
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def object_of(**properties: Any) -> dict[str, Any]:
+    """Return the shape of an object with these properties."""
     return {"type": "object", "properties": properties}
 
 
 def page_of(shape: dict[str, Any]) -> dict[str, Any]:
     """Return the shape of one page of a list."""
-    return _object(next=MAYBE, previous=MAYBE, results={"type": "array", "items": shape})
+    return object_of(next=MAYBE, previous=MAYBE, results={"type": "array", "items": shape})
 
 
-FINDING = _object(
+FINDING = object_of(
     row=NUMBER,
     pointer=TEXT,
     field=TEXT,
@@ -32,9 +33,9 @@ FINDING = _object(
 )
 COUNTS = dict.fromkeys(("received", "created", "unchanged", "corrected", "held", "rejected"), NUMBER)
 FINDINGS = {"errors": {"type": "array", "items": FINDING}, "warnings": {"type": "array", "items": FINDING}}
-ANSWER = _object(submission=MAYBE, **COUNTS, dry_run={"type": "boolean"}, data_version=NUMBER, **FINDINGS)
-PROBLEM = _object(type=TEXT, title=TEXT, status=NUMBER, detail=TEXT, code=TEXT, **FINDINGS)
-ROW = _object(
+ANSWER = object_of(submission=MAYBE, **COUNTS, dry_run={"type": "boolean"}, data_version=NUMBER, **FINDINGS)
+PROBLEM = object_of(type=TEXT, title=TEXT, status=NUMBER, detail=TEXT, code=TEXT, **FINDINGS)
+ROW = object_of(
     specimen=TEXT,
     participant=TEXT,
     visit=TEXT,
@@ -48,9 +49,11 @@ ROW = _object(
     reason=TEXT,
     corrects=TEXT,
 ) | {"required": ["biomarker"]}
-DELIVERY = _object(run=_object(id=TEXT, performed_on=TEXT), results={"type": "array", "items": ROW, "maxItems": 20_000})
+DELIVERY = object_of(
+    run=object_of(id=TEXT, performed_on=TEXT), results={"type": "array", "items": ROW, "maxItems": 20_000}
+)
 
-RESULT = _object(
+RESULT = object_of(
     id=TEXT,
     specimen=TEXT,
     participant=TEXT,
@@ -76,7 +79,7 @@ RESULT = _object(
     corrects=MAYBE,
     corrected_by=MAYBE,
 )
-ASSAY = _object(
+ASSAY = object_of(
     code=TEXT,
     version=TEXT,
     laboratory=TEXT,
@@ -86,7 +89,7 @@ ASSAY = _object(
     lower_limit_of_quantification=MAYBE,
     upper_limit_of_quantification=MAYBE,
 )
-BIOMARKER = _object(
+BIOMARKER = object_of(
     code=TEXT,
     name=TEXT,
     outcome_class=TEXT,
@@ -102,7 +105,7 @@ BIOMARKER = _object(
     loinc_verified={"type": "boolean"},
     assays={"type": "array", "items": ASSAY},
 )
-SPECIMEN = _object(
+SPECIMEN = object_of(
     specimen=TEXT,
     specimen_type=TEXT,
     participant=TEXT,
@@ -111,7 +114,7 @@ SPECIMEN = _object(
     received_at=MAYBE,
     awaiting={"type": "array", "items": TEXT},
 )
-SUBMISSION = _object(
+SUBMISSION = object_of(
     submission=TEXT,
     laboratory=TEXT,
     channel=TEXT,

@@ -112,9 +112,14 @@ class CheckedSessions(Struct, frozen=True):
         }
 
 
+def key_of_id(external_id: str) -> str:
+    """The key of a session that its sender gave an id."""
+    return f"={external_id}"
+
+
 def key_of_session(external_id: str, participant: str, occurred_at: datetime) -> str:
     """The key by which a repeated session is known: the sender's id, else participant and moment."""
-    return f"={external_id}" if external_id else f"@{participant} {occurred_at.astimezone(UTC).isoformat()}"
+    return key_of_id(external_id) if external_id else f"@{participant} {occurred_at.astimezone(UTC).isoformat()}"
 
 
 def check_sessions(
