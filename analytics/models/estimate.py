@@ -20,13 +20,16 @@ class AnalysisPlan(models.Model):
     version = models.PositiveSmallIntegerField()
     specification = models.JSONField()
     sha256 = models.CharField(max_length=64)
+    # Set on the one version that was sealed with the trial's registration.
+    frozen_at = models.DateTimeField(null=True)
     recorded_at = models.DateTimeField(db_default=Now(), editable=False)
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
 
     class Meta:
         ordering = ["trial", "-version"]
         constraints = [
-            models.UniqueConstraint(fields=["trial", "version"], name="a_plan_version_is_unique_in_its_trial")
+            models.UniqueConstraint(fields=["trial", "version"], name="a_plan_version_is_unique_in_its_trial"),
+            models.UniqueConstraint(fields=["trial"], condition=~Q(frozen_at=None), name="a_trial_registers_one_plan"),
         ]
 
     def __str__(self) -> str:
@@ -49,6 +52,7 @@ class EstimateRun(models.Model):
     result_count = models.IntegerField(default=0)
     inputs_sha256 = models.CharField(max_length=64, blank=True)
     software = models.CharField(max_length=120)
+    after_unlock = models.BooleanField(default=False, help_text=_("Computed after locked data had been opened again."))
     computed_at = models.DateTimeField(db_default=Now(), editable=False)
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
 

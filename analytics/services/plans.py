@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from django.utils import timezone
+
 from analytics.models import AnalysisPlan
 from trials import audit
 from trials.access import Actor, require
@@ -43,7 +45,14 @@ def ensure_plan(trial: Trial, by: Actor) -> AnalysisPlan:
     return newest_plan(trial) or record_plan(trial=trial, specification=DEFAULT_SPECIFICATION, by=by)
 
 
-def record_plan(*, trial: Trial, specification: dict[str, Any], by: Actor) -> AnalysisPlan:
+def freeze_plan(*, trial: Trial, by: Actor) -> AnalysisPlan:
+    """Record the trial's plan (the default where there is none) as the one that it is registered with."""
+    newest = newest_plan(trial)
+    specification = newest.specification if newest else DEFAULT_SPECIFICATION
+    return record_plan(trial=trial, specification=specification, by=by, is_frozen=True)
+
+
+def record_plan(*, trial: Trial, specification: dict[str, Any], by: Actor, is_frozen: bool = False) -> AnalysisPlan:
     """Record the next version of the trial's plan; estimates under the old one count as stale from then on."""
     with audit.transaction(by=by) as event:
         require(by, Permission.TRIAL_DESIGN, trial)
@@ -53,6 +62,7 @@ def record_plan(*, trial: Trial, specification: dict[str, Any], by: Actor) -> An
             version=newest.version + 1 if newest else 1,
             specification=specification,
             sha256=hashlib.sha256(canonical_json(specification).encode()).hexdigest(),
+            frozen_at=timezone.now() if is_frozen else None,
         )
         event.record("plan.recorded", trial=trial, target=plan, detail={"version": plan.version}, sha256=plan.sha256)
     return plan

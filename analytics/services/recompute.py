@@ -183,6 +183,7 @@ def _write(trial: Trial, plan: AnalysisPlan, computed: Computed) -> EstimateRun:
         result_count=computed.result_count,
         inputs_sha256=computed.inputs_sha256,
         software=software(),
+        after_unlock=Trial.objects.filter(pk=trial.pk, unlocked_at__isnull=False).exists(),
     )
     columns = estimate_columns(trial)
     population, missing = plan.specification["population"], plan.specification["missing"]

@@ -90,6 +90,8 @@ def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
         "values": values_of(person, by) if has_permission(by, Permission.RESULT_VIEW, trial) else None,
         "events": course_of(person, by),
         "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial, site=person.site),
+        "may_unblind": hasattr(person, "allocation")
+        and has_permission(by, Permission.ALLOCATION_UNBLIND, trial, site=person.site),
     }
     return render(request, "analytics/participant.html", context)
 

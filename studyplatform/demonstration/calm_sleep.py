@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from analytics.services.registration import register_trial
 from demo import calm_sleep as simulation
 from demo.calm_sleep import ScreenedPerson
 from measurements.services.catalogue import Limits, add_assay, add_biomarkers
@@ -14,7 +15,7 @@ from studyplatform.demonstration.people import PLATFORM
 from trials.models import Laboratory, Participant, Site, Trial
 from trials.services.design import ArmDesign, CriterionDesign, FactorDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
-from trials.services.lifecycle import change_status, register_trial
+from trials.services.lifecycle import change_status
 from trials.services.randomization import randomize_participant
 
 CRITERIA = (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from analytics.services.registration import register_trial
 from measurements.catalogue import CATALOGUE, Definition
 from measurements.services.catalogue import add_biomarkers
 from studyplatform.demonstration.laboratory import Row
@@ -13,7 +14,7 @@ from studyplatform.demonstration.people import PLATFORM
 from trials.models import Trial
 from trials.services.design import ArmDesign, FactorDesign, VisitDesign, create_trial
 from trials.services.enrollment import ExternalParticipant, record_external_participants
-from trials.services.lifecycle import change_status, register_trial
+from trials.services.lifecycle import change_status
 
 DATA = Path(settings.ROOT) / "demo"
 

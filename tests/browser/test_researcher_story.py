@@ -40,7 +40,7 @@ def design(page: Page) -> None:
     page.goto("/trials/calm-nights/biomarkers/")
     page.get_by_label("Interleukin-6, pg/mL").check()
     page.get_by_role("button", name="Add the chosen").click()
-    page.goto("/trials/calm-nights/protocol/")
+    page.goto("/trials/calm-nights/life/")
     page.get_by_label("to confirm").fill("calm-nights")
     page.get_by_role("button", name="Register").click()
     page.get_by_role("button", name="Start recruiting").click()

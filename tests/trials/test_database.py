@@ -22,12 +22,12 @@ MUTABLE = {
     "trials.laboratorycredential_trials", "trials.laboratorytrial", "trials.membership", "trials.participant",
     "trials.participantidentity",
     "trials.plannedoutcome", "trials.registration",
-    "trials.personaltoken", "trials.site", "trials.stratificationfactor", "trials.trial", "trials.user", "trials.visit",
+    "trials.personaltoken", "trials.site", "trials.stratificationfactor", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit",
     "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",
 }  # fmt: skip
 APPEND_ONLY = {
     "trials.allocation", "trials.auditevent", "trials.groupallocation", "trials.participantevent", "trials.randomizationscheme",
-    "trials.protocolversion",
+    "trials.emergencyunblinding", "trials.protocolversion",
     "measurements.heldrow", "measurements.idempotentanswer", "measurements.querynote", "measurements.result",
     "measurements.session", "measurements.sessionretraction",
     "measurements.sourceverification", "measurements.submission",
@@ -40,7 +40,7 @@ REMOVABLE = {
     "trials.laboratorycredential_trials", "trials.plannedoutcome", "trials.arm", "trials.criterion",
     "trials.intervention", "trials.site", "trials.stratificationfactor", "trials.visit",
 }  # fmt: skip
-BOOKKEEPING = {"analytics.export", "analytics.heartbeat", "trials.outgoingmessage"}
+BOOKKEEPING = {"analytics.export", "analytics.heartbeat", "analytics.rehearsal", "trials.outgoingmessage"}
 EXPECTED = {
     **dict.fromkeys(MUTABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
     **{key: {"SELECT", "INSERT", "UPDATE", "DELETE"} for key in BOOKKEEPING | REMOVABLE},
@@ -156,7 +156,7 @@ def execute(statement: str, values: list[object]) -> tuple[object, ...]:
 def consented(trial: Trial) -> Participant:
     site = trial.sites.get(code="leeds")
     person = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=date(2026, 3, 1))
-    return record_consent(participant=person, by=PLATFORM, on=date(2026, 3, 1), version="1")
+    return record_consent(participant=person, by=PLATFORM, on=date(2026, 3, 1), version="1.0")
 
 
 @pytest.mark.django_db

@@ -174,6 +174,8 @@ class Migration(migrations.Migration):
         mutable("trials_participantidentity"),
         mutable("trials_adverseevent"),
         mutable("trials_deviation"),
+        mutable("trials_twopersonmove"),
+        append_only("trials_emergencyunblinding"),
         mutable("trials_invitation"),
         # A queue: what was sent is emptied, and no trigger may copy its links into the trail.
         bookkeeping("trials_outgoingmessage"),

@@ -14,6 +14,7 @@ from trials.models.credentials import Laboratory, LaboratoryCredential, Laborato
 from trials.models.deviation import Deviation
 from trials.models.group import GroupMember, Therapist, TherapyGroup
 from trials.models.messages import Invitation, OutgoingMessage
+from trials.models.moves import TwoPersonMove
 from trials.models.participant import (
     ARM_TELLING,
     Attendance,
@@ -26,6 +27,7 @@ from trials.models.people import Membership, User
 from trials.models.registry import PlannedOutcome, ProtocolVersion, Registration
 from trials.models.safety import AdverseEvent
 from trials.models.trial import Arm, Criterion, Intervention, Site, Trial, Visit
+from trials.models.unblinding import EmergencyUnblinding
 
 __all__ = [
     "ARM_TELLING",
@@ -40,6 +42,7 @@ __all__ = [
     "Criterion",
     "Deviation",
     "GroupAllocation",
+    "EmergencyUnblinding",
     "GroupMember",
     "Intervention",
     "Invitation",
@@ -63,6 +66,7 @@ __all__ = [
     "Therapist",
     "TherapyGroup",
     "Trial",
+    "TwoPersonMove",
     "User",
     "Visit",
 ]

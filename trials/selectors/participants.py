@@ -6,6 +6,7 @@ from trials.access import Actor, has_permission, require, sites_where
 from trials.errors import NotFound
 from trials.models import Allocation, Arm, Participant, Trial
 from trials.permissions import Permission
+from trials.selectors.unblindings import was_unblinded_to
 
 
 def participants_visible_to(
@@ -39,8 +40,12 @@ def _only(found: QuerySet[Participant]) -> Participant:
 
 
 def allocated_arm(participant: Participant, by: Actor) -> Arm | None:
-    """Return the arm; None before randomization and for those who may not see it."""
-    if not has_permission(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site):
+    """Return the arm; None before randomization and for those who may not see it.
+
+    Who opened it in an emergency knows it and keeps seeing it, of this one participant and nowhere else.
+    """
+    may_see = has_permission(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site)
+    if not may_see and not was_unblinded_to(participant, by):
         return None
     allocation = Allocation.objects.filter(participant=participant).select_related("arm__intervention").first()
     return allocation.arm if allocation else None

@@ -11,21 +11,27 @@ from django.utils import timezone
 from trials import audit
 from trials.access import Actor, require
 from trials.allocation.study_codes import format_code
+from trials.course import ENDS, state_after
 from trials.errors import InConflict, RuleBroken
-from trials.models import Allocation, Arm, Participant, ParticipantEvent, Site, Stratum, Trial
+from trials.lifecycle import Writing
+from trials.models import ARM_TELLING, Allocation, Arm, Criterion, Participant, ParticipantEvent, Site, Stratum, TherapyGroup, Trial
 from trials.permissions import Permission
+from trials.selectors.consent import THE_TRIAL, check_consent
+from trials.selectors.events import events_of_participant
 from trials.services.design import mark_data_changed
 from trials.services.sealing import stratum_key
+from trials.services.writing import require_writable
 
 Kind, State = ParticipantEvent.Kind, Participant.State
 
 
 @dataclass(frozen=True)
 class Consent:
-    """That a person agreed: when, and to which version of the information sheet."""
+    """That a person agreed: when, to which version of the information sheet, and to which of its scopes."""
 
     on: date
     version: str
+    scope: Sequence[str] = (THE_TRIAL,)
 
 
 def enroll_participant(
@@ -34,29 +40,64 @@ def enroll_participant(
     site: Site,
     by: Actor,
     screened_on: date,
-    eligibility: Sequence[bool],
+    eligibility: Sequence[bool] | Mapping[str, bool],
     consent: Consent | None = None,
     key: str = "",
 ) -> Participant:
-    """Screen a person against every criterion in order: exclude them at the first "no", else record consent if given.
+    """Screen a person against every criterion: exclude them with those not met, else record consent if given.
 
-    Asked again with the same `key`, return the same person. Raises RuleBroken when a criterion has no answer.
+    `eligibility` answers the criteria by code, or in their order. Asked again with the same `key`, return the same
+    person. Raises RuleBroken, with a row for each, when a criterion has no answer or an answer no criterion.
     """
     criteria = list(trial.criteria.all())
-    if len(eligibility) != len(criteria):
-        raise RuleBroken("eligibility_unanswered", "Answer each criterion of the trial.", field="eligibility")
-    answers = {each.code: answer for each, answer in zip(criteria, eligibility, strict=True)}
-    eligible = all(each.is_met_by(answers[each.code]) for each in criteria)
+    answers = answers_by_code(criteria, eligibility)
+    unmet = [each.code for each in criteria if not each.is_met_by(answers[each.code])]
     with audit.transaction(by=by) as event:
         participant = screen_participant(
             trial=trial, site=site, by=by, screened_on=screened_on, eligibility=answers, key=key
         )
-        if participant.state == State.SCREENED and not eligible:
-            participant = exclude_participant(participant=participant, reason="ineligible", by=by, on=screened_on)
+        if participant.state == State.SCREENED and unmet:
+            participant = exclude_participant(
+                participant=participant, reason="ineligible", by=by, on=screened_on, unmet=unmet
+            )
         elif participant.state == State.SCREENED and consent is not None:
-            participant = record_consent(participant=participant, by=by, on=consent.on, version=consent.version)
+            participant = record_consent(
+                participant=participant, by=by, on=consent.on, version=consent.version, scope=consent.scope
+            )
         event.record("participant.enrolled", trial=trial, target=participant)
     return participant
+
+
+def answers_by_code(criteria: Sequence[Criterion], eligibility: Sequence[bool] | Mapping[str, bool]) -> dict[str, bool]:
+    """Return the answer to every criterion by its code, in the order of the criteria.
+
+    Raises RuleBroken that names each criterion without an answer and each answer without a criterion.
+    """
+    codes = [each.code for each in criteria]
+    if isinstance(eligibility, Mapping):
+        given = dict(eligibility)
+    else:
+        given = dict(zip([*codes, *map(str, range(len(codes) + 1, len(eligibility) + 1))], eligibility, strict=False))
+    problems = [_criterion_problem(code, "criterion_unknown") for code in given if code not in codes]
+    problems += [_criterion_problem(code, "criterion_unanswered") for code in codes if code not in given]
+    if problems:
+        raise RuleBroken(
+            "eligibility_unanswered",
+            f"Answer each of the trial's {len(codes)} criteria, by its code or in their order. Nothing was saved.",
+            field="eligibility",
+            rows=problems,
+        )
+    return {code: given[code] for code in codes}
+
+
+def _criterion_problem(code: str, problem: str) -> dict[str, str]:
+    said = "has no answer." if problem == "criterion_unanswered" else "is not a criterion of this trial."
+    return {
+        "pointer": f"/eligibility/{code}",
+        "field": "eligibility",
+        "code": problem,
+        "message": f"“{code}” {said}",
+    }
 
 
 def screen_participant(
@@ -76,7 +117,7 @@ def screen_participant(
     """
     with audit.transaction(by=by) as event:
         require(by, Permission.PARTICIPANT_ENROLL, trial, site=site)
-        _require_recruiting(trial)
+        require_writable(trial, Writing.ENROLMENT)
         require_past(screened_on, "screened_on")
         number = _next(trial, "screening_number")
         known = _screened_with(trial, site, key)
@@ -95,47 +136,52 @@ def screen_participant(
     return participant
 
 
-def exclude_participant(*, participant: Participant, reason: str, by: Actor, on: date, note: str = "") -> Participant:
-    """Record that somebody is not randomized: `ineligible`, `declined` or `other`.
+def exclude_participant(
+    *, participant: Participant, reason: str, by: Actor, on: date, note: str = "", unmet: Sequence[str] = ()
+) -> Participant:
+    """Record that somebody is not randomized: `ineligible` (with the codes of the criteria not met), `declined`, `other`.
 
-    Raises InConflict once they are randomized or excluded, and in a trial that takes nothing more.
+    Raises InConflict once they are randomized or excluded, and in a trial that takes nothing more; RuleBroken for a
+    criterion that the trial does not have, and for a day in the future or before the screening.
     """
     with audit.transaction(by=by, reason=note) as event:
         participant = _locked(participant)
         require(by, Permission.PARTICIPANT_ENROLL, participant.trial, site=participant.site)
-        _require_open(participant.trial)
+        require_writable(participant.trial, Writing.CONDUCT)
         _require_state(participant, State.SCREENED, State.CONSENTED)
         require_past(on, "on")
+        _require_not_before_screening(participant, on, "on")
         if reason not in ParticipantEvent.ExclusionReason.values:
             raise RuleBroken("reason_unknown", "Choose ineligible, declined or other.", field="reason")
-        _happened(participant, Kind.EXCLUDED, on, reason=reason, detail={"note": note} if note else {})
+        _require_criteria(participant.trial, unmet)
+        told = {"note": note, "unmet": list(unmet)}
+        _happened(
+            participant, Kind.EXCLUDED, on, reason=reason, detail={name: what for name, what in told.items() if what}
+        )
         _enter(participant, State.EXCLUDED)
         event.record("participant.excluded", trial=participant.trial, target=participant)
     return participant
 
 
 def record_consent(
-    *, participant: Participant, by: Actor, on: date, version: str, scope: Sequence[str] = ("trial",)
+    *, participant: Participant, by: Actor, on: date, version: str, scope: Sequence[str] = (THE_TRIAL,)
 ) -> Participant:
-    """Record consent and give the person their study code.
+    """Record consent to a version and its scopes, and give the person their study code.
 
     Raises InConflict for somebody not eligible or already past this step, and when the trial does not recruit;
-    RuleBroken for a date in the future or before screening.
+    RuleBroken for a date in the future or before screening, for a version that was not valid on that day, and for
+    scopes that it does not have or that leave out a required one.
     """
     with audit.transaction(by=by) as event:
         participant = _locked(participant)
         trial = participant.trial
         require(by, Permission.PARTICIPANT_ENROLL, trial, site=participant.site)
-        _require_recruiting(trial)
+        require_writable(trial, Writing.ENROLMENT)
         _require_state(participant, State.SCREENED)
         require_eligible(participant)
         require_past(on, "consented_on")
-        if participant.screened_on is not None and on < participant.screened_on:
-            raise RuleBroken(
-                "date_before_screening",
-                f"{on.isoformat()} is before the screening. Nothing was saved.",
-                field="consented_on",
-            )
+        _require_not_before_screening(participant, on, "consented_on")
+        check_consent(trial, version, on, scope)
         participant.number = _next(trial, "number")
         participant.code = format_code(trial.code_prefix, participant.number)
         _happened(participant, Kind.CONSENTED, on, detail={"version": version, "scope": list(scope)})
@@ -144,38 +190,55 @@ def record_consent(
     return participant
 
 
-AFTER_RANDOMIZATION: dict[str, str | None] = {
-    Kind.INTERVENTION_STARTED: None,
-    Kind.INTERVENTION_NOT_STARTED: None,
-    Kind.INTERVENTION_DISCONTINUED: None,
-    Kind.FOLLOW_UP_WITHDRAWN: State.WITHDRAWN,
-    Kind.DATA_USE_WITHDRAWN: State.WITHDRAWN,
-    Kind.LOST_TO_FOLLOW_UP: State.LOST_TO_FOLLOW_UP,
-    Kind.DIED: State.DIED,
-    Kind.COMPLETED: State.COMPLETED,
+AFTER_RANDOMIZATION = (
+    Kind.INTERVENTION_STARTED,
+    Kind.INTERVENTION_NOT_STARTED,
+    Kind.INTERVENTION_DISCONTINUED,
+    Kind.INTERVENTION_ENDED,
+    Kind.FOLLOW_UP_WITHDRAWN,
+    Kind.DATA_USE_WITHDRAWN,
+    Kind.LOST_TO_FOLLOW_UP,
+    Kind.DIED,
+    Kind.COMPLETED,
+)
+"""What `record_event` records; cross-over, unblinding and randomization in error have services of their own."""
+
+# What cannot be true of one person together.
+CONTRADICTIONS = {
+    Kind.INTERVENTION_STARTED: (Kind.INTERVENTION_NOT_STARTED,),
+    Kind.INTERVENTION_NOT_STARTED: (
+        Kind.INTERVENTION_STARTED,
+        Kind.INTERVENTION_DISCONTINUED,
+        Kind.INTERVENTION_ENDED,
+    ),
+    Kind.INTERVENTION_DISCONTINUED: (Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_ENDED),
+    Kind.INTERVENTION_ENDED: (Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_DISCONTINUED),
 }
 
 
-# No estimate uses these, and a data version that rose with them would tell the blinded how many began an intervention.
-_UNANALYSED = {Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_DISCONTINUED}
-
-
-def record_event(*, participant: Participant, kind: str, by: Actor, on: date, reason: str = "") -> Participant:
+def record_event(
+    *, participant: Participant, kind: str, by: Actor, on: date, reason: str = "", scope: str = ""
+) -> Participant:
     """Record what happened to a randomized participant; only withdrawn use of data takes values out of analysis.
 
-    Raises InConflict for a thing recorded before, for an end after another end, and in a trial whose data are locked;
-    RuleBroken for a date in the future or before randomization.
+    `scope` says, for withdrawn use of data, what else the person asks for. What tells the arm is recorded by those who
+    may see it: everybody else is refused before anything is looked at.
+
+    Raises InConflict for a thing recorded before or contradicting it, for an end after another end, and in a trial whose
+    data are locked; RuleBroken for a date in the future or before randomization.
     """
     with audit.transaction(by=by, reason=reason) as event:
-        participant = _locked(participant)
         require(by, Permission.PARTICIPANT_WITHDRAW, participant.trial, site=participant.site)
         if kind not in AFTER_RANDOMIZATION:
             raise RuleBroken(
                 "event_unknown", f"“{kind}” is not something that can be recorded after randomization.", field="kind"
             )
+        if kind in ARM_TELLING:
+            require(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site)
+        require_writable(participant.trial, Writing.CONDUCT)
+        participant = _locked(participant)
         if participant.randomized_on is None and not participant.trial.randomized_elsewhere:
             raise InConflict("not_randomized", f"{participant.code} is not randomized.")
-        _require_open(participant.trial)
         _require_new(participant, kind)
         require_past(on, "on")
         if participant.randomized_on is not None and on < participant.randomized_on:
@@ -184,13 +247,20 @@ def record_event(*, participant: Participant, kind: str, by: Actor, on: date, re
                 f"{on.isoformat()} is before the randomization. Nothing was saved.",
                 field="on",
             )
-        _happened(participant, kind, on, reason=reason)
-        participant.data_use_withdrawn |= kind == Kind.DATA_USE_WITHDRAWN
-        _enter(participant, AFTER_RANDOMIZATION[kind] or participant.state)
-        if kind not in _UNANALYSED:
+        _happened(participant, kind, on, reason=reason, detail={"scope": scope} if scope else {})
+        recompute_state(participant)
+        if kind not in ARM_TELLING:
+            # A version that rose with what tells the arm would tell the blinded how many began an intervention.
             mark_data_changed(participant.trial)
         event.record(f"participant.{kind}", trial=participant.trial, target=participant)
     return participant
+
+
+def recompute_state(participant: Participant) -> None:
+    """Make the state what the events that count leave the participant in. Inside an audited transaction."""
+    kinds = set(events_of_participant(participant).values_list("kind", flat=True))
+    participant.data_use_withdrawn = Kind.DATA_USE_WITHDRAWN in kinds
+    _enter(participant, state_after(kinds))
 
 
 @dataclass(frozen=True)
@@ -214,7 +284,7 @@ def record_external_participants(*, trial: Trial, participants: Sequence[Externa
             raise InConflict(
                 "randomized_here", f"{trial.title} randomizes here; arms are not taken over from elsewhere."
             )
-        _require_recruiting(trial)
+        require_writable(trial, Writing.ENROLMENT)
         sites, arms, strata = _by_code(trial)
         stored = Participant.objects.bulk_create(
             Participant(
@@ -255,14 +325,14 @@ def _by_code(trial: Trial) -> tuple[dict[str, Site], dict[str, Arm], dict[str, S
     )
 
 
-def levels_of(participant: Participant, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Return a participant's level of every factor: the site's from the site, the others as chosen.
+def levels_of(unit: Participant | TherapyGroup, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Return a participant's, or group's, level of every factor: the site's from the site, the others as chosen.
 
     Raises RuleBroken for a factor without a known level.
     """
     levels: dict[str, str] = {}
-    for factor in participant.trial.factors.all():
-        level = participant.site.code if factor.is_site else chosen.get(factor.code, "")
+    for factor in unit.trial.factors.all():
+        level = unit.site.code if factor.is_site else chosen.get(factor.code, "")
         if level not in {known["code"] for known in factor.levels}:
             raise RuleBroken("level_unknown", f"Choose a level of {factor.name}.", field=factor.code)
         levels[factor.code] = level
@@ -303,30 +373,30 @@ def _require_state(participant: Participant, *states: str) -> None:
         raise InConflict("state_wrong", f"{participant.code} is already {now}.")
 
 
-def _require_recruiting(trial: Trial) -> None:
-    status = Trial.objects.values_list("status", flat=True).get(pk=trial.pk)
-    if status != Trial.Status.RECRUITING:
-        raise InConflict("not_recruiting", f"{trial.title} is not recruiting.")
+def _require_new(participant: Participant, kind: str) -> None:
+    known = set(events_of_participant(participant).values_list("kind", flat=True))
+    if kind in known:
+        raise InConflict("already_recorded", f"“{Kind(kind).label}” is already recorded for {participant.code}.")
+    for other in CONTRADICTIONS.get(Kind(kind), ()):
+        if other in known:
+            raise InConflict(
+                "contradiction",
+                f"“{other.label}” is recorded for {participant.code}. Strike it as a mistake first. Nothing was saved.",
+            )
+    if kind in ENDS:
+        _require_state(participant, State.RANDOMIZED)
 
 
-def _require_open(trial: Trial) -> None:
-    """Raise InConflict unless people are enrolled or followed up and the data are open."""
-    status, data_state = Trial.objects.values_list("status", "data_state").get(pk=trial.pk)
-    if status not in {Trial.Status.RECRUITING, Trial.Status.FOLLOW_UP} or data_state != Trial.DataState.OPEN:
-        raise InConflict(
-            "trial_closed", f"{trial.title} takes no more entries: it is {trial.get_status_display().lower()}."
+def _require_not_before_screening(participant: Participant, on: date, field: str) -> None:
+    if participant.screened_on is not None and on < participant.screened_on:
+        raise RuleBroken(
+            "date_before_screening", f"{on.isoformat()} is before the screening. Nothing was saved.", field=field
         )
 
 
-# Use of data can be withdrawn, and death learnt of, after any other end.
-_AFTER_ANY_END = {Kind.DATA_USE_WITHDRAWN, Kind.DIED}
-
-
-def _require_new(participant: Participant, kind: str) -> None:
-    if participant.events.filter(kind=kind).exists():
-        raise InConflict("already_recorded", f"“{Kind(kind).label}” is already recorded for {participant.code}.")
-    if kind not in _AFTER_ANY_END:
-        _require_state(participant, State.RANDOMIZED)
+def _require_criteria(trial: Trial, unmet: Sequence[str]) -> None:
+    for code in set(unmet) - set(trial.criteria.values_list("code", flat=True)):
+        raise RuleBroken("criterion_unknown", f"“{code}” is not a criterion of this trial.", field="unmet")
 
 
 def _screened_with(trial: Trial, site: Site, key: str) -> Participant | None:

@@ -1,0 +1,39 @@
+"""Emergency unblindings: who was, by whom and why; never into which arm."""
+
+from django.db.models import QuerySet
+
+from trials.access import Actor, has_permission, require, sites_where
+from trials.models import EmergencyUnblinding, Participant, Trial, User
+from trials.permissions import Permission, Role
+
+# Who watches over the trial is told; where nobody holds one of these roles, any other member is.
+WATCHING = (Role.PRINCIPAL_INVESTIGATOR, Role.MONITORING_BOARD, Role.DATA_MANAGER, Role.MONITOR)
+
+
+def unblindings_of(trial: Trial, by: Actor) -> QuerySet[EmergencyUnblinding]:
+    """Return the trial's emergency unblindings at the caller's sites, the newest first; without arms."""
+    permission = Permission.AUDIT_VIEW if has_permission(by, Permission.AUDIT_VIEW, trial) else Permission.SAFETY_VIEW
+    require(by, permission, trial)
+    shown = EmergencyUnblinding.objects.filter(trial=trial, participant__site__in=sites_where(by, permission, trial))
+    return shown.select_related("participant__site", "unblinded_by", "notified")
+
+
+def people_to_notify(participant: Participant, by: Actor) -> QuerySet[User]:
+    """Return whom an unblinding of this participant can be told to: others than `by`, of the whole trial or the site."""
+    members = User.objects.filter(is_active=True).exclude(pk=by.user.pk if by.user else None)
+    watching = members.filter(pk__in=_members(participant, WATCHING))
+    return (watching if watching.exists() else members.filter(pk__in=_members(participant, Role))).order_by("name")
+
+
+def _members(participant: Participant, roles: object) -> QuerySet[User]:
+    held = participant.trial.memberships.filter(ended_at=None, role__in=roles)
+    return held.filter(site=None).values("user") | held.filter(site=participant.site).values("user")
+
+
+def was_unblinded_to(participant: Participant, by: Actor) -> bool:
+    """Return whether this person opened this participant's arm, and so knows it."""
+    return by.user is not None and by.scopes is None and _opened(participant, by).exists()
+
+
+def _opened(participant: Participant, by: Actor) -> QuerySet[EmergencyUnblinding]:
+    return EmergencyUnblinding.objects.filter(participant=participant, unblinded_by=by.user)
