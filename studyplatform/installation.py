@@ -13,6 +13,7 @@ from studyplatform.embedded import EmbeddedError
 KEYS: Mapping[str, Callable[[], str]] = {
     "DJANGO_SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "STUDYPLATFORM_ALLOCATION_KEY": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
+    "STUDYPLATFORM_IDENTIFIER_KEY": lambda: base64.b64encode(secrets.token_bytes(32)).decode(),
 }
 
 

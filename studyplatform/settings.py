@@ -20,6 +20,8 @@ VERSION = "0.1.0"
 # Secrets. There are no defaults: a deployment that forgot one must not start.
 SECRET_KEY = env.str("DJANGO_SECRET_KEY")
 ALLOCATION_KEY = env.str("STUDYPLATFORM_ALLOCATION_KEY")  # base64 of 32 bytes; encrypts allocation slots and seeds
+# Base64 of 32 bytes; encrypts names and contacts. An installation that keeps none needs none.
+IDENTIFIER_KEY = env.str("STUDYPLATFORM_IDENTIFIER_KEY", default="")
 
 ALLOWED_HOSTS = env.list("STUDYPLATFORM_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if LOCAL else [])
 BIND = env.str("STUDYPLATFORM_BIND", default="127.0.0.1")

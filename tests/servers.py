@@ -59,6 +59,7 @@ def _start() -> None:
         STUDYPLATFORM_LOCAL="1",
         DJANGO_SECRET_KEY=secrets.token_urlsafe(50),
         STUDYPLATFORM_ALLOCATION_KEY=b64encode(secrets.token_bytes(32)).decode(),
+        STUDYPLATFORM_IDENTIFIER_KEY=b64encode(secrets.token_bytes(32)).decode(),
         STUDYPLATFORM_DATA_DIR=stack.enter_context(tempfile.TemporaryDirectory()),
         STUDYPLATFORM_TEST_OWNER_URL=addresses["DATABASE_OWNER_URL"],
         STUDYPLATFORM_TEST_APPLICATION_URL=addresses["DATABASE_URL"],

@@ -16,9 +16,8 @@ STATE_AFTER: dict[str, str] = {
     "died": "died",
 }
 
-# Ends of follow-up exclude each other; these two may come after any end.
+# Ends of follow-up exclude each other, and come before nothing else; a withdrawn use of data and a death may come later.
 ENDS = frozenset({"completed", "lost_to_follow_up", "follow_up_withdrawn"})
-AFTER_ANY_END = frozenset({"data_use_withdrawn", "died"})
 
 # These carry what cannot be taken back: an assessment, an agreement, an arm.
 NEVER_RETRACTED = frozenset({"screened", "consented", "randomized", "randomized_in_error", "unblinded", "crossed_over"})

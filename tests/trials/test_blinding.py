@@ -30,7 +30,7 @@ def filled_trial(*, is_open_label=False):
     for site in trial.sites.all():
         for _ in range(4):
             participant = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=DAY)
-            participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
+            participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1.0")
             allocation = randomize_participant(participant=participant, by=PLATFORM, levels={"sex": "F"}, on=DAY)
             if allocation.arm.kind == "intervention":
                 record_event(participant=participant, kind="intervention_started", by=PLATFORM, on=DAY)
@@ -124,7 +124,7 @@ def test_who_draws_the_arm_does_not_change_what_the_blinded_read(with_token) -> 
     seen = set()
     for number in range(1, 9):
         participant = screen_participant(trial=trial, site=trial.sites.get(), by=PLATFORM, screened_on=DAY)
-        participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
+        participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1.0")
         arm = randomize_participant(participant=participant, by=PLATFORM, on=DAY).arm
         if arm.kind == "intervention":
             record_event(participant=participant, kind="intervention_started", by=PLATFORM, on=DAY)

@@ -21,7 +21,7 @@ class Aborted(Exception):  # noqa: N818 - what happened, not an error
 
 def consented(trial, site) -> Participant:
     participant = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=DAY)
-    return record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
+    return record_consent(participant=participant, by=PLATFORM, on=DAY, version="1.0")
 
 
 def test_with_ten_percent_rolled_back(committed) -> None:

@@ -31,7 +31,7 @@ def story():
         exclude_participant(participant=person, reason=reason, by=PLATFORM, on=DAY)
     inside = []
     for position, person in enumerate(people[3:9]):
-        person = record_consent(participant=person, by=PLATFORM, on=DAY, version="1")
+        person = record_consent(participant=person, by=PLATFORM, on=DAY, version="1.0")
         inside.append(randomize_participant(participant=person, by=PLATFORM, on=DAY + timedelta(days=position // 2)))
     happened = [
         ("intervention_started", 0),
@@ -143,6 +143,6 @@ def test_every_kind_of_event_after_randomization_is_counted() -> None:
         "completed",
     }
     # Not of the flow: consent after the first, the end of an intervention, and what came of the controlled comparison.
-    counted |= {"reconsented", "consent_scope_withdrawn", "intervention_ended", "crossed_over", "unblinded"}
+    counted |= {"reconsented", "reconsent_declined", "consent_scope_withdrawn", "intervention_ended", "crossed_over", "unblinded"}
     counted |= {"randomized_in_error"}
     assert set(ParticipantEvent.Kind.values) == counted

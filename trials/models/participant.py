@@ -95,6 +95,7 @@ class ParticipantEvent(models.Model):
         DIED = "died", _("Died")
         COMPLETED = "completed", _("Completed")
         RECONSENTED = "reconsented", _("Consented again")
+        RECONSENT_DECLINED = "reconsent_declined", _("Declined to consent again")
         CONSENT_SCOPE_WITHDRAWN = "consent_scope_withdrawn", _("Part of the consent withdrawn")
         INTERVENTION_ENDED = "intervention_ended", _("Intervention ended as planned")
         CROSSED_OVER = "crossed_over", _("Crossed over from the waitlist")

@@ -14,6 +14,7 @@ OF_THE_TRIAL = (
     "",
     "trial",
     "user",
+    "consentform",
     "laboratory",
     "laboratorycredential",
     "assay",
