@@ -12,7 +12,6 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from measurements.selectors.reference import _json
 from trials.access import Actor, require, sites_where
 from trials.models import Attendance, Participant, Site, Trial, Visit
 from trials.permissions import Permission
@@ -129,6 +128,12 @@ def visit_lines(participant: Participant, by: Actor, *, today: date | None = Non
     require(by, Permission.PARTICIPANT_VIEW, trial, site=participant.site)
     found = _schedule(trial, by, Wish(sort="visit"), {participant.site_id}, [participant.pk], today)
     return found.lines
+
+
+def planned_visit(participant: Participant, visit: Visit, by: Actor) -> VisitLine:
+    """Return one planned visit of one participant; the caller has asked whether `by` may see them."""
+    found = _schedule(participant.trial, by, Wish(visit=visit.pk), {participant.site_id}, [participant.pk], None)
+    return found.lines[0]
 
 
 def _schedule(

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from django.utils import timezone
 
 from measurements.models import Biomarker, Query, Result, Specimen
+from measurements.selectors.cross_over import may_offer_cross_over
+from measurements.selectors.schedule import VisitLine, planned_visit
 from trials.access import Actor, has_permission, require
 from trials.models import Attendance, Laboratory, Participant, Trial, Visit
-from trials.models.trial import study_day
 from trials.permissions import Permission
+from trials.schedule import Window, study_day
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,11 @@ class Sheet:
     attendance: Attendance | None
     specimens: list[Specimen]
     lines: list[Line]
+    planned: VisitLine
     may_record: bool
+    may_attend: bool
+    may_lock: bool
+    may_cross_over: bool
 
     @property
     def drawn_at(self) -> datetime | None:
@@ -46,10 +52,14 @@ class Sheet:
         return max((line.result.recorded_at for line in self.lines if line.result), default=None)
 
     @property
-    def window(self) -> tuple[date, date, date] | None:
-        """First, target and last day; None before the anchor is known."""
-        anchored = self.visit.anchor == Visit.Anchor.RANDOMIZATION and self.participant.randomized_on
-        return self.visit.window(self.participant.randomized_on) if anchored else None  # type: ignore[arg-type]  # not None
+    def window(self) -> Window | None:
+        """First, target and last day; None before the anchor is known, and where it would tell the reader an arm."""
+        return self.planned.window
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the visit, apart from the trial, is locked."""
+        return self.attendance is not None and self.attendance.locked_at is not None
 
     @property
     def day(self) -> int | None:
@@ -68,16 +78,19 @@ def visit_sheet(participant: Participant, visit: Visit, laboratory: Laboratory, 
     specimens = list(Specimen.objects.filter(participant=participant, visit=visit).order_by("identifier"))
     results = _current_results(specimens)
     attendance = Attendance.objects.filter(participant=participant, visit=visit).first()
-    is_open = trial.data_state == Trial.DataState.OPEN and not (attendance and attendance.locked_at)
+    is_open = trial.data_state == Trial.DataState.OPEN
+    is_kept = is_open and not (attendance and attendance.locked_at) and not participant.data_use_withdrawn
     return Sheet(
         participant,
         visit,
         attendance,
         specimens,
         _lines(trial, specimens, results, laboratory),
-        is_open
-        and not participant.data_use_withdrawn
-        and has_permission(by, Permission.RESULT_RECORD, trial, site=participant.site),
+        planned_visit(participant, visit, by),
+        may_record=is_kept and has_permission(by, Permission.RESULT_RECORD, trial, site=participant.site),
+        may_attend=is_kept and has_permission(by, Permission.VISIT_RECORD, trial, site=participant.site),
+        may_lock=is_open and has_permission(by, Permission.VISIT_LOCK, trial, site=participant.site),
+        may_cross_over=is_open and may_offer_cross_over(participant, visit, by),
     )
 
 

@@ -12,12 +12,15 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from measurements.models import Result
+from measurements.selectors.cross_over import crosses_over
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
-from trials.models import Allocation, Arm, Attendance, Participant, ParticipantEvent, Trial, Visit
+from trials.lifecycle import Writing
+from trials.models import Attendance, Participant, ParticipantEvent, Visit
 from trials.permissions import Permission
 from trials.selectors.planned_visits import last_controlled_visit
+from trials.services.writing import require_writable
 
 CROSSED_OVER = ParticipantEvent.Kind.CROSSED_OVER
 
@@ -34,8 +37,8 @@ def record_cross_over(*, participant: Participant, on: date, by: Actor) -> Parti
         # Blinded callers are refused here, whatever the arm, and learn nothing else.
         require(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site)
         require(by, Permission.SESSION_RECORD, participant.trial, site=participant.site)
+        require_writable(participant.trial, Writing.CONDUCT)
         participant = Participant.objects.select_for_update(of=("self",)).select_related("trial").get(pk=participant.pk)
-        _require_open(participant.trial)
         recorded = _earlier(participant, on)
         if recorded is None:
             _require_crossing_arm(participant)
@@ -54,24 +57,11 @@ def _earlier(participant: Participant, on: date) -> ParticipantEvent | None:
     return known
 
 
-def _require_open(trial: Trial) -> None:
-    status, data_state = Trial.objects.values_list("status", "data_state").get(pk=trial.pk)
-    if status not in {Trial.Status.RECRUITING, Trial.Status.FOLLOW_UP} or data_state != Trial.DataState.OPEN:
-        raise InConflict("trial_closed", f"{trial.title} takes no more entries. Nothing was saved.")
-
-
 def _require_crossing_arm(participant: Participant) -> None:
     if participant.state not in {Participant.State.RANDOMIZED, Participant.State.COMPLETED}:
         raise InConflict("state_wrong", f"{participant.code} is {participant.get_state_display().lower()}.")
     if not crosses_over(participant):
         raise InConflict("no_cross_over", f"The arm of {participant.code} does not cross over in this trial.")
-
-
-def crosses_over(participant: Participant) -> bool:
-    """Return whether the participant's arm crosses over to another; this tells the arm."""
-    return Arm.objects.filter(
-        pk__in=Allocation.objects.filter(participant=participant).values("arm"), crosses_over_to__isnull=False
-    ).exists()
 
 
 def _check_day(participant: Participant, on: date) -> None:
@@ -80,7 +70,8 @@ def _check_day(participant: Participant, on: date) -> None:
     last = last_controlled_visit(participant.trial)
     if not Attendance.objects.filter(participant=participant, visit=last).exists():
         raise InConflict(
-            "comparison_open", f"Record first whether {participant.code} attended or missed {last.name}. Nothing was saved."
+            "comparison_open",
+            f"Record first whether {participant.code} attended or missed {last.name}. Nothing was saved.",
         )
     compared = _last_compared_day(participant, last)
     if compared is not None and on < compared:

@@ -11,10 +11,12 @@ from measurements.selectors.places import sites_open_to
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
+from trials.lifecycle import Writing
 from trials.models import Attendance, Participant, Trial, Visit
 from trials.permissions import Permission
 from trials.selectors.events import events_of_participant
 from trials.services.design import mark_data_changed
+from trials.services.writing import require_writable
 
 QUESTIONNAIRE = "questionnaire"
 BEFORE_SCREENING = timedelta(days=14)
@@ -112,7 +114,7 @@ def lock_visit(*, participant: Participant, visit: Visit, by: Actor) -> Attendan
     with audit.transaction(by=by) as event:
         trial = participant.trial
         require(by, Permission.VISIT_LOCK, trial, site=participant.site)
-        _require_open_data(trial)
+        require_writable(trial, Writing.VALUES)
         attendance = _recorded(participant, visit)
         if attendance.locked_at is None:
             attendance.locked_at, attendance.locked_by = timezone.now(), by.name
@@ -126,7 +128,7 @@ def unlock_visit(*, participant: Participant, visit: Visit, by: Actor, reason: s
     with audit.transaction(by=by, reason=reason.strip()) as event:
         trial = participant.trial
         require(by, Permission.VISIT_LOCK, trial, site=participant.site)
-        _require_open_data(trial)
+        require_writable(trial, Writing.VALUES)
         if not reason.strip():
             raise RuleBroken("reason_missing", "Say why the visit is unlocked.", field="reason")
         attendance = _recorded(participant, visit)
@@ -144,8 +146,10 @@ def lock_visits(*, trial: Trial, by: Actor, visit: Visit | None = None) -> int:
     """
     with audit.transaction(by=by) as event:
         require(by, Permission.VISIT_LOCK, trial)
-        _require_open_data(trial)
-        keys = list(_lockable(trial, by, visit).select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+        require_writable(trial, Writing.VALUES)
+        keys = list(
+            _lockable(trial, by, visit).select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True)
+        )
         count = Attendance.objects.filter(pk__in=keys).update(locked_at=timezone.now(), locked_by=by.name)
         named = {"visit": visit.code} if visit is not None else {}
         event.record("visits.locked", trial=trial, target=trial, detail=named, row_count=count)
@@ -168,15 +172,9 @@ def _recorded(participant: Participant, visit: Visit) -> Attendance:
 
 
 def _require_open(trial: Trial, participant: Participant, visit: Visit) -> None:
-    _require_open_data(trial)
+    require_writable(trial, Writing.VALUES)
     if Attendance.objects.filter(participant=participant, visit=visit).exclude(locked_at=None).exists():
         raise InConflict("visit_locked", f"{visit.name} of {participant.code} is locked. Nothing was saved.")
-
-
-def _require_open_data(trial: Trial) -> None:
-    state = Trial.objects.values_list("data_state", flat=True).get(pk=trial.pk)
-    if state != Trial.DataState.OPEN:
-        raise InConflict("trial_locked", f"The data of {trial.title} are {state}. Nothing was saved.")
 
 
 def _check_attendance(participant: Participant, visit: Visit, attended_on: date | None, missed_reason: str) -> None:
@@ -202,7 +200,8 @@ def _first_possible_day(participant: Participant, visit: Visit) -> tuple[date, s
             return participant.randomized_on, ", the day of randomization"
         if not participant.trial.randomized_elsewhere:
             raise InConflict(
-                "not_randomized", f"{visit.name} takes place after randomization, and {participant.code} is not randomized."
+                "not_randomized",
+                f"{visit.name} takes place after randomization, and {participant.code} is not randomized.",
             )
     consent = events_of_participant(participant).filter(kind="consented").first()
     if consent is not None and consent.occurred_on is not None:

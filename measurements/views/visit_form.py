@@ -12,35 +12,39 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from measurements.forms.attendance import AttendanceForm
+from measurements.forms.attendance import AttendanceForm, UnlockForm
 from measurements.selectors.sheets import Line, Sheet, visit_sheet
 from measurements.services.entries import Outcome, Typed, record_entries
 from measurements.services.results import laboratory_of
-from measurements.services.visits import complete_visit, record_attendance
+from measurements.services.visits import complete_visit, lock_visit, record_attendance, unlock_visit
 from measurements.views.entries import Entry, entry_of
 from trials.access import Actor, actor_of
-from trials.errors import NotFound, RuleBroken
+from trials.errors import InConflict, NotFound, RuleBroken
+from trials.forms.fields import accepted
+from trials.models import Visit
 from trials.selectors.participants import visible_participant
 from trials.selectors.trials import visible_trial
+
+TOLD = ("attended_on", "missed_category", "missed_reason", "note", "reason")
 
 
 @require_http_methods(["GET", "POST"])
 def visit_form(request: HttpRequest, slug: str, code: str, visit: str) -> HttpResponse:
     """Show the form; save all of it where it is sent as a whole."""
     by = actor_of(request)
-    sheet = _sheet(slug, code, visit, by)
+    sheet = sheet_of(slug, code, visit, by)
     if request.method == "GET":
         return _page(request, sheet, {}, {})
     typed = _typed(request, (line.biomarker.pk for line in sheet.lines))
     outcomes = record_entries(sheet=sheet, typed=typed, by=by)
     if any(not outcome.is_saved for outcome in outcomes.values()):
-        return _page(request, _sheet(slug, code, visit, by), typed, outcomes, status=422)
+        return _page(request, sheet_of(slug, code, visit, by), typed, outcomes, status=422)
     try:
         if request.POST.get("action") == "complete":
             complete_visit(participant=sheet.participant, visit=sheet.visit, by=by)
     except RuleBroken as error:
         messages.error(request, error.sentence)
-        return _page(request, _sheet(slug, code, visit, by), typed, outcomes, status=error.status)
+        return _page(request, sheet_of(slug, code, visit, by), typed, outcomes, status=error.status)
     messages.success(request, _("%(visit)s of %(code)s is saved.") % {"visit": sheet.visit.name, "code": code})
     return redirect(_after(sheet))
 
@@ -49,11 +53,11 @@ def visit_form(request: HttpRequest, slug: str, code: str, visit: str) -> HttpRe
 def visit_value(request: HttpRequest, slug: str, code: str, visit: str, biomarker: int) -> HttpResponse:
     """Check and save one field as it is left; answer with its row."""
     by = actor_of(request)
-    sheet = _sheet(slug, code, visit, by)
+    sheet = sheet_of(slug, code, visit, by)
     _line(sheet, biomarker)
     typed = _typed(request, [biomarker])
     outcomes = record_entries(sheet=sheet, typed=typed, by=by)
-    after = _sheet(slug, code, visit, by)
+    after = sheet_of(slug, code, visit, by)
     entry = entry_of(after, _line(after, biomarker), typed.get(biomarker), outcomes.get(biomarker), is_fresh=True)
     status = 422 if entry.state == "error" else 200
     return render(request, "_components/entry_row.html", {"entry": entry}, status=status)
@@ -63,29 +67,49 @@ def visit_value(request: HttpRequest, slug: str, code: str, visit: str, biomarke
 def visit_attendance(request: HttpRequest, slug: str, code: str, visit: str) -> HttpResponse:
     """Record when the visit took place, or why it was missed."""
     by = actor_of(request)
-    sheet = _sheet(slug, code, visit, by)
+    sheet = sheet_of(slug, code, visit, by)
     form = AttendanceForm(request.POST)
-    if form.is_valid():
-        try:
-            record_attendance(
-                participant=sheet.participant,
-                visit=sheet.visit,
-                by=by,
-                attended_on=form.cleaned_data["attended_on"],
-                missed_reason=form.cleaned_data["missed_reason"].strip(),
-                drawn_at=form.drawn_at,
-                reason=form.cleaned_data["reason"],
-            )
-        except RuleBroken as error:
-            if error.status not in {409, 422}:
-                raise
-            form.add_error(error.field if error.field in form.fields else None, error.sentence)
-        else:
-            return redirect("visit-form", slug=slug, code=code, visit=visit)
+    if form.is_valid() and accepted(
+        form,
+        lambda: record_attendance(
+            participant=sheet.participant,
+            visit=sheet.visit,
+            by=by,
+            **{name: form.cleaned_data[name] for name in TOLD},
+            drawn_at=form.drawn_at,
+        ),
+    ):
+        return redirect("visit-form", slug=slug, code=code, visit=visit)
     return _page(request, sheet, {}, {}, form=form, status=422)
 
 
-def _sheet(slug: str, code: str, visit: str, by: Actor) -> Sheet:
+@require_POST
+def visit_lock(request: HttpRequest, slug: str, code: str, visit: str) -> HttpResponse:
+    """Lock the visit."""
+    by = actor_of(request)
+    sheet = sheet_of(slug, code, visit, by)
+    try:
+        lock_visit(participant=sheet.participant, visit=sheet.visit, by=by)
+    except InConflict as error:
+        messages.error(request, error.sentence)
+    return redirect("visit-form", slug=slug, code=code, visit=visit)
+
+
+@require_POST
+def visit_unlock(request: HttpRequest, slug: str, code: str, visit: str) -> HttpResponse:
+    """Open the visit again, for a reason."""
+    by = actor_of(request)
+    sheet = sheet_of(slug, code, visit, by)
+    form = UnlockForm(request.POST)
+    if form.is_valid() and accepted(
+        form, lambda: unlock_visit(participant=sheet.participant, visit=sheet.visit, by=by, **form.cleaned_data)
+    ):
+        return redirect("visit-form", slug=slug, code=code, visit=visit)
+    return _page(request, sheet, {}, {}, unlock=form, status=422)
+
+
+def sheet_of(slug: str, code: str, visit: str, by: Actor) -> Sheet:
+    """Return the sheet that an address names; NotFound for a visit that the trial does not plan."""
     trial = visible_trial(slug, by)
     participant = visible_participant(code, by, trial)
     planned = trial.visits.filter(code=visit).first()
@@ -113,6 +137,7 @@ def _page(
     outcomes: Mapping[int, Outcome],
     *,
     form: AttendanceForm | None = None,
+    unlock: UnlockForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     entries: list[Entry] = [
@@ -123,7 +148,8 @@ def _page(
         "sheet": sheet,
         "entries": entries,
         "attendance": form or AttendanceForm(initial=_attended(sheet)),
-        "crumbs": _crumbs(sheet),
+        "unlock": unlock or UnlockForm(),
+        "crumbs": crumbs_of(sheet),
         "window_line": _window_line(sheet),
         "zone": timezone.get_current_timezone_name(),
     }
@@ -134,26 +160,31 @@ def _attended(sheet: Sheet) -> dict[str, Any]:
     attendance = sheet.attendance
     return {
         "attended_on": attendance.attended_on if attendance else None,
+        "missed_category": attendance.missed_category if attendance else "",
         "missed_reason": attendance.missed_reason if attendance else "",
+        "note": attendance.note if attendance else "",
         "drawn_time": timezone.localtime(sheet.drawn_at).time() if sheet.drawn_at else None,
     }
 
 
 def _window_line(sheet: Sheet) -> str:
-    """`day 183, inside 168 to 196`; before the visit, when it is due."""
+    """`day 183, inside 168 to 196`; before the visit, when it is due; of windows that tell the arm, why not."""
     visit, day, window = sheet.visit, sheet.day, sheet.window
     days = {"first": visit.window_from, "last": visit.window_to}
-    if day is None:
-        if window is None:
-            return _("day %(first)s to %(last)s") % days
-        due = {"from": date_format(window[0], "j M Y"), "to": date_format(window[2], "j M Y")}
-        return _("due %(from)s to %(to)s") % due
+    if sheet.planned.is_hidden:
+        return _("counts from the end of the intervention, which the blinded do not know")
+    if window is None:
+        return _("day %(first)s to %(last)s") % days
+    if day is None or visit.anchor != Visit.Anchor.RANDOMIZATION:
+        due = {"from": date_format(window.first, "j M Y"), "to": date_format(window.last, "j M Y")}
+        return _("due %(from)s to %(to)s") % due if day is None else _("%(from)s to %(to)s") % due
     if visit.window_from <= day <= visit.window_to:
         return _("day %(day)s, inside %(first)s to %(last)s") % {"day": day, **days}
     return _("day %(day)s, outside %(first)s to %(last)s") % {"day": day, **days}
 
 
-def _crumbs(sheet: Sheet) -> list[tuple[str, str]]:
+def crumbs_of(sheet: Sheet) -> list[tuple[str, str]]:
+    """Return the way to the form: the trial and the participant, where these pages are there."""
     slug, code = sheet.participant.trial.slug, sheet.participant.code
     crumbs = [
         (sheet.participant.trial.title, _address("trial-overview", slug=slug)),

@@ -13,13 +13,13 @@ from trials.models import Trial, Visit
 OVER = frozenset({Trial.Status.LOCKED, Trial.Status.UNBLINDED, Trial.Status.ARCHIVED})
 
 # Events that were struck as mistakes count for nothing, and strike nothing themselves.
-_COUNTS = """e.trial_id = %(trial)s AND e.retracts_id IS NULL
+EVENT_COUNTS = """e.trial_id = %(trial)s AND e.retracts_id IS NULL
       AND NOT EXISTS (SELECT FROM trials_participantevent struck WHERE struck.retracts_id = e.id)"""
 
 CROSSED = f"""
 crossed AS (
     SELECT e.participant_id, min(e.occurred_on) AS day FROM trials_participantevent e
-    WHERE e.kind = 'crossed_over' AND {_COUNTS}
+    WHERE e.kind = 'crossed_over' AND {EVENT_COUNTS}
     GROUP BY e.participant_id
 ), controlled AS (
     SELECT v.position, v.id,
@@ -27,12 +27,12 @@ crossed AS (
     FROM trials_visit v WHERE v.trial_id = %(trial)s
     ORDER BY v.kind = 'six_months' DESC, v.position DESC, v.id DESC LIMIT 1
 )"""  # noqa: S608 - built from constants
-"""Who crossed over and when; the last visit of the controlled comparison, and whether some arm crosses over after it."""
+"""Who crossed over and when; the last visit of the controlled comparison, and whether any arm crosses over."""
 
 PLANNED = f"""
 ended AS (
     SELECT e.participant_id, min(e.occurred_on) AS day FROM trials_participantevent e
-    WHERE e.kind IN ('intervention_ended', 'intervention_discontinued') AND {_COUNTS}
+    WHERE e.kind IN ('intervention_ended', 'intervention_discontinued') AND {EVENT_COUNTS}
     GROUP BY e.participant_id
 ), {CROSSED}, anchored AS (
     SELECT p.id AS participant_id, p.code AS participant, p.number, p.site_id, v.id AS visit_id, v.position,

@@ -88,7 +88,7 @@ DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "visit-schedule", gettext_lazy("Visits")),
     Destination(TRIAL, "sessions", gettext_lazy("Sessions")),
     Destination(TRIAL, "safety", gettext_lazy("Safety")),
-    Destination(TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation")),
+    Destination(TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation-confirm", "deviation")),
     Destination(TRIAL, "queries", gettext_lazy("Queries"), ("query", "query-open")),
     Destination(TRIAL, "source-verification", gettext_lazy("Source verification"), ("participant-source",)),
     Destination(TRIAL, "submissions", gettext_lazy("Lab submissions")),
