@@ -29,8 +29,8 @@ class Rule:
     """What an automatic rule finds: SQL that gives participant, visit, day and days, and a sentence from the days."""
 
     name: Any
-    category: Category
-    severity: Severity
+    category: Deviation.Category
+    severity: Deviation.Severity
     sql: str
     sentence: Callable[[int], str]
     tells_arm: bool = False
@@ -171,8 +171,8 @@ class DeviationLine:
     participant: str
     site: Site | None
     visit: Visit | None
-    category: Category
-    severity: Severity
+    category: Deviation.Category
+    severity: Deviation.Severity
     occurred_on: date | None
     description: str
     action: str

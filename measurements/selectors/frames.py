@@ -12,13 +12,12 @@ COLUMNS = ["participant_id", "participant", "visit", "biomarker", "value", "comp
 # What was measured after a participant crossed over never enters the controlled comparison: by its day where that is
 # known, by its place in the plan where it is not. Readers who may not see who crossed over (`arm_sites`, null for
 # nobody in particular) get a rule that is the same for everybody: the comparison ends with its last planned visit.
+COLLECTED = f"(coalesce(r.collected_at, s.drawn_at) AT TIME ZONE '{settings.TIME_ZONE}')::date"
+DAY_OF_VALUE = f"coalesce({COLLECTED}, a.attended_on)"
 AFTER_CROSS_OVER = f"""CASE
         WHEN %(arm_sites)s::bigint[] IS NULL OR p.site_id = ANY(%(arm_sites)s) THEN
-            crossed.day IS NOT NULL AND coalesce(
-                coalesce((coalesce(r.collected_at, s.drawn_at) AT TIME ZONE '{settings.TIME_ZONE}')::date, a.attended_on)
-                    > crossed.day,
-                (v.position, v.id) > (controlled.position, controlled.id)
-            )
+            crossed.day IS NOT NULL
+            AND coalesce({DAY_OF_VALUE} > crossed.day, (v.position, v.id) > (controlled.position, controlled.id))
         ELSE controlled.is_ended AND (v.position, v.id) > (controlled.position, controlled.id)
     END"""
 

@@ -49,8 +49,9 @@ def record_attendance(
         trial = participant.trial
         require(by, Permission.VISIT_RECORD, trial, site=participant.site)
         _require_open(trial, participant, visit)
-        told = {"attended_on": attended_on, "note": note.strip(), **_missed(missed_category, missed_reason)}
-        _check_attendance(participant, visit, attended_on, told["missed_reason"])
+        missed = _missed(missed_category, missed_reason)
+        _check_attendance(participant, visit, attended_on, missed["missed_reason"])
+        told = {"attended_on": attended_on, "note": note.strip(), **missed}
         _check_draw(attended_on, drawn_at)
         known = Attendance.objects.select_for_update().filter(participant=participant, visit=visit).first()
         specimens = list(Specimen.objects.select_for_update().filter(participant=participant, visit=visit))
