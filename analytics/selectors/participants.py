@@ -1,30 +1,12 @@
-"""One participant's course and values, without what would tell the arm to the blinded."""
+"""One participant's values."""
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
-
 from measurements.models import Biomarker, Result
 from measurements.units.spelling import readable_unit
-from trials.access import Actor, has_permission, require
-from trials.models import Participant, ParticipantEvent, Visit
+from trials.access import Actor, require
+from trials.models import Participant, Visit
 from trials.permissions import Permission
-
-# That an intervention began tells the arm as surely as its name.
-ARM_TELLING = (
-    ParticipantEvent.Kind.INTERVENTION_STARTED,
-    ParticipantEvent.Kind.INTERVENTION_NOT_STARTED,
-    ParticipantEvent.Kind.INTERVENTION_DISCONTINUED,
-)
-
-
-def course_of(participant: Participant, by: Actor) -> QuerySet[ParticipantEvent]:
-    """Return what happened, the newest first; what tells the arm is left out for those who may not see it."""
-    require(by, Permission.PARTICIPANT_VIEW, participant.trial, site=participant.site)
-    events = ParticipantEvent.objects.filter(participant=participant).order_by("-id")
-    if has_permission(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site):
-        return events
-    return events.exclude(kind__in=ARM_TELLING)
 
 
 @dataclass(frozen=True)
@@ -71,3 +53,10 @@ def values_of(participant: Participant, by: Actor) -> list[BiomarkerValues]:
         BiomarkerValues(biomarker, tuple(tuple(found.get((biomarker.pk, visit), ())) for visit in visits))
         for biomarker in Biomarker.objects.filter(trial=trial)
     ]
+
+
+def values_in_use(participant: Participant, by: Actor) -> int:
+    """Return how many current values of a participant would leave the analysis with the use of their data."""
+    require(by, Permission.RESULT_VIEW, participant.trial, site=participant.site)
+    current = Result.objects.filter(trial=participant.trial, specimen__participant=participant, superseded_by=None)
+    return current.exclude(status=Result.Status.NOT_DONE).count()

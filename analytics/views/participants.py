@@ -1,5 +1,6 @@
 """Participants: the list with its status grid, and one participant's page."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,14 +9,21 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from analytics.selectors.participants import course_of, values_of
+from analytics.selectors.participants import values_of
 from analytics.views.grid import Cell, grid_of
-from trials.access import actor_of, allocation_sites, has_permission
-from trials.models import Attendance, Participant, Trial, Visit
+from trials.access import Actor, actor_of, allocation_sites, has_permission
+from trials.course import NEVER_RETRACTED
+from trials.forms.course import DATA_SCOPES
+from trials.models import Attendance, Participant, ParticipantEvent, Trial, Visit
 from trials.permissions import Permission
+from trials.selectors.consent import consent_of, reconsent_due_for
+from trials.selectors.events import course_of
+from trials.selectors.identities import may_see_identity
 from trials.selectors.participants import allocated_arm, participants_visible_to, visible_participant
+from trials.selectors.screening import answers_of, exclusion_of
 from trials.selectors.trials import visible_trial
 
 PAGE_SIZE = 25
@@ -88,12 +96,67 @@ def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
         "strata": _levels(trial, person),
         "visits": _visit_lines(person, line.cells),
         "values": values_of(person, by) if has_permission(by, Permission.RESULT_VIEW, trial) else None,
-        "events": course_of(person, by),
+        "events": _timeline(person, by),
+        "consent": consent_of(person),
+        "answers": answers_of(person),
+        "exclusion": exclusion_of(person),
+        "reconsent": reconsent_due_for(person),
+        "may_record": has_permission(by, Permission.PARTICIPANT_WITHDRAW, trial, site=person.site)
+        and person.state not in {Participant.State.SCREENED, Participant.State.CONSENTED, Participant.State.EXCLUDED},
+        "may_see_identity": may_see_identity(person, by),
         "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial, site=person.site),
         "may_unblind": hasattr(person, "allocation")
         and has_permission(by, Permission.ALLOCATION_UNBLIND, trial, site=person.site),
     }
     return render(request, "analytics/participant.html", context)
+
+
+@dataclass(frozen=True)
+class Happened:
+    """One line of the timeline: the event, its reason and details in words, and what struck it."""
+
+    event: ParticipantEvent
+    reason: str
+    details: tuple[str, ...]
+    struck: ParticipantEvent | None
+    may_strike: bool
+
+
+def _timeline(person: Participant, by: Actor) -> list[Happened]:
+    """Return what happened, as far as `by` may see it, the newest day first."""
+    trial, site = person.trial, person.site
+    may_enrol = has_permission(by, Permission.PARTICIPANT_ENROLL, trial, site=site)
+    may_withdraw = has_permission(by, Permission.PARTICIPANT_WITHDRAW, trial, site=site)
+    texts = dict(trial.criteria.values_list("code", "text"))
+    lines = []
+    for event in course_of(person, by):
+        struck = getattr(event, "retracted_by", None)
+        may = may_enrol if event.kind == ParticipantEvent.Kind.EXCLUDED else may_withdraw
+        may_strike = may and struck is None and event.kind not in NEVER_RETRACTED
+        lines.append(Happened(event, _reason(event), _details(event, texts), struck, may_strike))
+    return lines
+
+
+def _reason(event: ParticipantEvent) -> str:
+    if event.kind == ParticipantEvent.Kind.EXCLUDED:
+        return str(dict(ParticipantEvent.ExclusionReason.choices).get(event.reason, event.reason))
+    return event.reason
+
+
+def _details(event: ParticipantEvent, criteria: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what else was recorded with an event, in words."""
+    detail = event.detail
+    words = []
+    if "version" in detail:
+        words.append(_("Version %(version)s") % {"version": detail["version"]})
+    if "unmet" in detail:
+        unmet = "; ".join(criteria.get(code, code) for code in detail["unmet"])
+        words.append(_("Not met: %(criteria)s") % {"criteria": unmet})
+    if "note" in detail:
+        words.append(str(detail["note"]))
+    if event.kind in {ParticipantEvent.Kind.CONSENT_SCOPE_WITHDRAWN, ParticipantEvent.Kind.DATA_USE_WITHDRAWN}:
+        words.append(str(dict(DATA_SCOPES).get(detail.get("scope", ""), detail.get("scope", ""))))
+    return tuple(word for word in words if word)
 
 
 def _levels(trial: Trial, person: Participant) -> list[tuple[str, str]]:

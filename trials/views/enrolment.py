@@ -15,7 +15,9 @@ from trials.forms.enrolment import ConsentForm, ExcludeForm, ScreenForm, StrataF
 from trials.forms.fields import show_refusal
 from trials.models import Participant, Trial
 from trials.permissions import Permission
+from trials.selectors.consent import valid_form
 from trials.selectors.participants import allocated_arm, person_in_enrolment
+from trials.selectors.screening import exclusion_of
 from trials.selectors.trials import visible_trial
 from trials.services.enrollment import enroll_participant, exclude_participant, record_consent
 from trials.services.randomization import randomize_participant
@@ -63,7 +65,7 @@ def enrol_person(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 
 def _exclude(request: HttpRequest, trial: Trial, participant: Participant, by: Actor) -> HttpResponse:
     """Instead of the next step: the reason why this person is not randomized."""
-    form = ExcludeForm(request.POST)
+    form = ExcludeForm(trial, request.POST)
     if form.is_valid():
         try:
             exclude_participant(participant=participant, by=by, on=timezone.localdate(), **form.cleaned_data)
@@ -76,22 +78,27 @@ def _exclude(request: HttpRequest, trial: Trial, participant: Participant, by: A
 
 def _consent_step(request: HttpRequest, trial: Trial, participant: Participant, by: Actor) -> HttpResponse:
     """Step 2: consent."""
-    form = ConsentForm(request.POST or None, initial={"version": "1.0"})
+    valid = valid_form(trial, timezone.localdate())
+    form = ConsentForm(trial, valid, request.POST or None)
     if form.is_valid():
         given = form.cleaned_data
         try:
-            record_consent(participant=participant, by=by, on=given["consented_on"], version=given["version"])
+            record_consent(
+                participant=participant, by=by, on=given["consented_on"], version=given["version"], scope=form.agreed
+            )
         except RuleBroken as error:
             show_refusal(form, error)
         else:
             return _to_person(trial, participant)
-    return _page(request, "consent", trial, form, {"participant": participant, "exclusion": ExcludeForm()})
+    return _page(
+        request, "consent", trial, form, {"participant": participant, "valid": valid, "exclusion": ExcludeForm(trial)}
+    )
 
 
 def _randomize_step(request: HttpRequest, trial: Trial, participant: Participant, by: Actor) -> HttpResponse:
     """Steps 3 and 4: the strata, a last look, and the one randomization."""
     require(by, Permission.PARTICIPANT_RANDOMIZE, trial, site=participant.site)
-    context = {"participant": participant, "exclusion": ExcludeForm()}
+    context = {"participant": participant, "exclusion": ExcludeForm(trial)}
     form = StrataForm(participant, request.POST if request.method == "POST" else request.GET)
     if form.fields and request.method == "GET" and "confirm" not in request.GET:
         return _page(request, "strata", trial, StrataForm(participant), context)
@@ -112,7 +119,11 @@ def _result(request: HttpRequest, trial: Trial, participant: Participant, by: Ac
     """What became of it. The arm only for those who may see it; a late second click ends here too."""
     if request.method == "POST":
         return _to_person(trial, participant)
-    context = {"participant": participant, "arm": allocated_arm(participant, by)}
+    context = {
+        "participant": participant,
+        "arm": allocated_arm(participant, by),
+        "exclusion": exclusion_of(participant),
+    }
     return _page(request, "result", trial, None, context)
 
 
