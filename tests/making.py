@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import islice
+from typing import Any
 
 import psycopg
 from django.db import connection
@@ -34,8 +35,9 @@ def make_trial(
     status: str = "recruiting",
     is_open_label: bool = True,
     arms: Sequence[ArmDesign] = ARMS,
+    **more: Any,
 ) -> Trial:
-    """Return a trial with two sites, a factor and two arms, recruiting unless asked otherwise."""
+    """Return a trial with two sites, a factor and two arms, recruiting unless asked otherwise; `more` of the design."""
     designed = {"sex": ("F", "M")} if factors is None else factors
     trial = create_trial(
         slug=slug,
@@ -50,6 +52,7 @@ def make_trial(
         planned_participants=planned,
         is_open_label=is_open_label,
         recruitment_starts=date(2026, 1, 1),
+        **more,
     )
     if status != "draft":
         trial = register_trial(trial=trial, by=PLATFORM)

@@ -1,22 +1,13 @@
 """Permuted blocks of random size: the allocation list of each stratum, drawn from the trial's one seed."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from trials.allocation.arms import ArmRatio, canonical_json, check_arms, personalization, specification_of, sum_of
 from trials.allocation.generator import HmacDrbg
 
-GENERATOR = "HMAC_DRBG-SHA-256"
 METHOD = "permuted_blocks"
 VERSION = 1
-
-
-class ArmRatio(NamedTuple):
-    """An arm's code and its part in the allocation ratio: 2 in 2:1."""
-
-    code: str
-    weight: int
 
 
 @dataclass(frozen=True)
@@ -32,11 +23,7 @@ class Scheme:
     block_sizes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        codes = [code for code, _ in self.arms]
-        if len(codes) < 2 or len(set(codes)) < len(codes) or not all(codes):
-            raise ValueError("a scheme needs two or more arms with different codes")
-        if any(weight < 1 for _, weight in self.arms):
-            raise ValueError("each arm's part in the ratio must be at least 1")
+        check_arms(self.arms)
         if not self.block_sizes or len(set(self.block_sizes)) < len(self.block_sizes):
             raise ValueError("a scheme needs block sizes, each named once")
         if any(size < 1 or size % self.ratio_sum for size in self.block_sizes):
@@ -45,7 +32,7 @@ class Scheme:
     @property
     def ratio_sum(self) -> int:
         """The smallest number of participants that the ratio can be kept in."""
-        return sum(weight for _, weight in self.arms)
+        return sum_of(self.arms)
 
     @property
     def ratio(self) -> dict[str, int]:
@@ -58,22 +45,12 @@ class Scheme:
 
     def canonical_json(self) -> str:
         """Return the one ASCII spelling of this scheme; commitments and lists are computed from it."""
-        specification = {
-            "arms": [list(arm) for arm in self.arms],
-            "block_sizes": list(self.block_sizes),
-            "generator": GENERATOR,
-            "method": METHOD,
-            "version": VERSION,
-        }
-        return json.dumps(specification, sort_keys=True, separators=(",", ":"))
+        return canonical_json(METHOD, VERSION, self.arms, block_sizes=list(self.block_sizes))
 
     @classmethod
     def from_json(cls, text: str) -> "Scheme":
         """Read what `canonical_json` wrote, in any JSON spelling; `ValueError` for another method or version."""
-        specification = json.loads(text)
-        if [specification.get(key) for key in ("generator", "method", "version")] != [GENERATOR, METHOD, VERSION]:
-            raise ValueError(f"this is not a {METHOD} scheme of version {VERSION} with {GENERATOR}")
-        arms = tuple(ArmRatio(code, weight) for code, weight in specification["arms"])
+        arms, specification = specification_of(text, METHOD, VERSION)
         return cls(arms, tuple(specification["block_sizes"]))
 
 
@@ -92,8 +69,7 @@ def default_block_sizes(arms: tuple[ArmRatio, ...]) -> tuple[int, ...]:
 
     A block of the bare sum would be shorter, but gives away its last arm too often (see `predictability`).
     """
-    ratio_sum = sum(weight for _, weight in arms)
-    return tuple(multiple * ratio_sum for multiple in (2, 3, 4))
+    return tuple(multiple * sum_of(arms) for multiple in (2, 3, 4))
 
 
 def permuted_blocks(seed: bytes, scheme: Scheme, stratum: str) -> Iterator[Slot]:
@@ -102,13 +78,8 @@ def permuted_blocks(seed: bytes, scheme: Scheme, stratum: str) -> Iterator[Slot]
     Each stratum has its own generator, so that a list can be extended, or a stratum added, without touching another.
     `ValueError` for a seed of fewer than 256 bits.
     """
-    generator = HmacDrbg(seed, personalization=_personalization(scheme, stratum))
+    generator = HmacDrbg(seed, personalization=personalization(scheme.canonical_json(), stratum))
     return _slots(generator, scheme)
-
-
-def _personalization(scheme: Scheme, stratum: str) -> bytes:
-    # No part can contain the zero byte that ends it, except the stratum, which stands last.
-    return b"\0".join([b"allocation list", scheme.canonical_json().encode("ascii"), stratum.encode("utf-8")])
 
 
 def _slots(generator: HmacDrbg, scheme: Scheme) -> Iterator[Slot]:

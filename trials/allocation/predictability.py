@@ -27,7 +27,7 @@ def predictability(scheme: Scheme, allocations: int = DEFAULT_ALLOCATIONS) -> fl
 
 def certainty_by_sequence(scheme: Scheme, allocations: int = DEFAULT_ALLOCATIONS) -> list[Fraction]:
     """Return for each of a stratum's first `allocations` the exact probability that its arm is certain beforehand."""
-    fresh = _fresh_blocks(scheme)
+    fresh = fresh_blocks(scheme)
     belief: Belief = {frozenset(fresh): dict.fromkeys(fresh, Fraction(1, len(fresh)))}
     certainties = []
     for _ in range(allocations):
@@ -36,7 +36,8 @@ def certainty_by_sequence(scheme: Scheme, allocations: int = DEFAULT_ALLOCATIONS
     return certainties
 
 
-def _fresh_blocks(scheme: Scheme) -> list[Remainder]:
+def fresh_blocks(scheme: Scheme) -> list[Remainder]:
+    """Return what a block of each size holds before it is used."""
     return [tuple(weight * size // scheme.ratio_sum for _, weight in scheme.arms) for size in scheme.block_sizes]
 
 
@@ -53,17 +54,17 @@ def _after_one_allocation(belief: Belief, fresh: list[Remainder]) -> Belief:
     later: Belief = defaultdict(lambda: defaultdict(Fraction))
     for held, true in belief.items():
         for arm in _next_arms(held):
-            still_held = frozenset(r for remainder in held if remainder[arm] for r in _without(remainder, arm, fresh))
+            still_held = frozenset(r for remainder in held if remainder[arm] for r in without(remainder, arm, fresh))
             for remainder, probability in true.items():
                 if remainder[arm]:
-                    successors = _without(remainder, arm, fresh)
+                    successors = without(remainder, arm, fresh)
                     share = probability * remainder[arm] / sum(remainder) / len(successors)
                     for successor in successors:
                         later[still_held][successor] += share
     return later
 
 
-def _without(remainder: Remainder, arm: int, fresh: list[Remainder]) -> list[Remainder]:
-    """What the block may hold after one place of `arm` was used: a used-up block is followed by a fresh one."""
+def without(remainder: Remainder, arm: int, fresh: list[Remainder]) -> list[Remainder]:
+    """Return what the block may hold after one place of `arm` was used: a used-up block is followed by a fresh one."""
     left = tuple(places - (position == arm) for position, places in enumerate(remainder))
     return [left] if any(left) else fresh

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from trials.allocation.blocks import Scheme
+from trials.allocation.schemes import Scheme
 from trials.allocation.sealing import seal, unseal
 
 SEED_BYTES = 32

@@ -72,7 +72,7 @@ def _locked(participant: Participant) -> Participant:
 
 def _require_randomized_here(trial: Trial) -> None:
     if trial.randomized_elsewhere:
-        raise InConflict("not_recruiting", f"{trial.title} does not randomize here.")
+        raise InConflict("randomized_elsewhere", f"{trial.title} is randomized elsewhere.")
 
 
 def require_waiting(participant: Participant, on: date) -> None:

@@ -1,27 +1,42 @@
-"""Sealing how arms are drawn: strata, the concealed lists, the seed and its commitment."""
+"""Sealing how arms are drawn: strata, the concealed lists, the seed and its commitment; and opening one place."""
 
 from base64 import b64decode
-from itertools import product
+from itertools import islice, product
 
 from django.conf import settings
 
-from trials.allocation.blocks import ArmRatio, Scheme, default_block_sizes, permuted_blocks
+from trials.allocation import blocks
+from trials.allocation.schemes import Scheme, contents
 from trials.allocation.seed import commitment, new_seed, seal_seed
 from trials.allocation.slots import encrypt_slot
+from trials.errors import RuleBroken
 from trials.models import AllocationSlot, RandomizationScheme, SealedSeed, Stratum, Trial
+from trials.selectors.randomization import designed_scheme
 
 # Every stratum gets a list as long as the whole trial: nobody knows where participants will come from.
 DEFAULT_LIST_LENGTH = 200
 
+WHOLE_TRIAL = "all"
+
 
 def stratum_key(levels: dict[str, str]) -> str:
     """Return the one spelling of a combination of levels: "site=leeds|sex=F"; "all" without factors."""
-    return "|".join(f"{factor}={level}" for factor, level in levels.items()) or "all"
+    return "|".join(f"{factor}={level}" for factor, level in levels.items()) or WHOLE_TRIAL
+
+
+def has_one_list(trial: Trial) -> bool:
+    """Return whether one list serves the whole trial: blocks alone are drawn for each stratum apart."""
+    return not trial.randomized_elsewhere and trial.randomization_method != blocks.METHOD
+
+
+def list_for(trial: Trial, levels: dict[str, str]) -> Stratum:
+    """Return the stratum whose list serves a participant or group with these levels."""
+    return Stratum.objects.get(trial=trial, key=WHOLE_TRIAL if has_one_list(trial) else stratum_key(levels))
 
 
 def make_strata(trial: Trial) -> list[Stratum]:
-    """Store and return every combination of the factors' levels. Called inside an audited transaction."""
-    factors = list(trial.factors.all())
+    """Store and return every combination of the factors' levels, or the one list's. Inside an audited transaction."""
+    factors = [] if has_one_list(trial) else list(trial.factors.all())
     combinations = product(*([level["code"] for level in factor.levels] for factor in factors))
     levels = [dict(zip((factor.code for factor in factors), combination, strict=True)) for combination in combinations]
     return Stratum.objects.bulk_create(Stratum(trial=trial, key=stratum_key(each), levels=each) for each in levels)
@@ -33,9 +48,11 @@ def allocation_key() -> bytes:
 
 
 def seal_lists(trial: Trial, strata: list[Stratum]) -> str:
-    """Draw the seed, store commitment, sealed seed and encrypted slots; return the commitment."""
-    arms = tuple(ArmRatio(arm.code, arm.ratio) for arm in trial.arms.all())
-    specification = Scheme(arms, default_block_sizes(arms))
+    """Draw the seed, store commitment, sealed seed and encrypted slots; return the commitment.
+
+    Raises RuleBroken for a design that nothing can be drawn from, such as minimization without factors.
+    """
+    specification = _possible_scheme(trial)
     seed, key = new_seed(), allocation_key()
     scheme = RandomizationScheme.objects.create(
         trial=trial, specification=specification.canonical_json(), commitment=commitment(seed, specification)
@@ -47,14 +64,23 @@ def seal_lists(trial: Trial, strata: list[Stratum]) -> str:
             AllocationSlot(
                 trial=trial,
                 stratum=stratum,
-                sequence=slot.sequence,
+                sequence=sequence,
                 ciphertext=encrypt_slot(
-                    key, trial=trial.slug, stratum=stratum.key, sequence=slot.sequence, arm=slot.arm
+                    key, trial=trial.slug, stratum=stratum.key, sequence=sequence, content=content
                 ),
             )
             for stratum in strata
-            for slot, _ in zip(permuted_blocks(seed, specification, stratum.key), range(length), strict=False)
+            for sequence, content in enumerate(islice(contents(seed, specification, stratum.key), length), start=1)
         ),
         batch_size=5000,
     )
     return scheme.commitment
+
+
+def _possible_scheme(trial: Trial) -> Scheme:
+    try:
+        return designed_scheme(trial)
+    except ValueError as error:
+        raise RuleBroken(
+            "scheme_impossible", f"Arms cannot be drawn as designed: {error}. {trial.title} was not registered."
+        ) from error

@@ -1,19 +1,25 @@
-"""Proving after unblinding that arms were drawn as committed to: rebuild the lists and compare."""
+"""Proving after unblinding that arms were drawn as committed to: rebuild the lists, compare, and let anyone do so."""
 
+import json
 from dataclasses import dataclass
-from itertools import islice
+from typing import Any
 
 from django.db import connection
 
 from trials import audit
-from trials.access import Actor, require
-from trials.allocation.blocks import ArmRatio, Scheme, permuted_blocks
+from trials.access import Actor, require, sites_where
+from trials.allocation.arms import ArmRatio
+from trials.allocation.replay import Place, differences, rebuilt_arms
+from trials.allocation.schemes import Scheme, scheme_from_json
 from trials.allocation.sealing import SealBrokenError
 from trials.allocation.seed import commitment, open_seed
 from trials.errors import InConflict
-from trials.models import Allocation, RandomizationScheme, Stratum, Trial
+from trials.models import Allocation, GroupAllocation, RandomizationScheme, Trial
 from trials.permissions import Permission
 from trials.services.sealing import allocation_key
+
+FORMAT = "allocation replay"
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -30,26 +36,76 @@ class AllocationVerdict:
         return not self.differences
 
 
+@dataclass(frozen=True)
+class Replay:
+    """The opened list: seed and scheme in plain, the register with the arm that the seed gives, and the verdict."""
+
+    verdict: AllocationVerdict
+    seed: str
+    scheme: str
+    places: tuple[tuple[Place, str], ...]
+
+
 def verify_allocation(*, trial: Trial, by: Actor) -> AllocationVerdict:
-    """Rebuild every stratum's list from the sealed seed and compare it with the register, place by place.
+    """Rebuild every list from the sealed seed and compare it with the register, place by place.
 
     Raises InConflict before unblinding, when the database does not give the seed out, and for a trial that was
     randomized elsewhere.
     """
+    return replay_allocation(trial=trial, by=by).verdict
+
+
+def replay_allocation(*, trial: Trial, by: Actor) -> Replay:
+    """Open the seed and rebuild every list; return it with the register and the verdict. Refused like the above."""
     with audit.transaction(by=by) as event:
-        require(by, Permission.ALLOCATION_VIEW, trial)
-        scheme = RandomizationScheme.objects.filter(trial=trial).first()
-        if scheme is None:
-            raise InConflict("nothing_sealed", f"No allocation list was sealed for {trial.title}.")
-        verdict = _verdict(trial, scheme, _revealed_seed(trial))
+        sealed = _sealed_scheme(trial, by)
+        replay = _replay(trial, sealed, _revealed_seed(trial))
         event.record(
             "allocation.verified",
             trial=trial,
             target=trial,
-            row_count=verdict.compared,
-            detail={"differences": len(verdict.differences)},
+            row_count=replay.verdict.compared,
+            detail={"differences": len(replay.verdict.differences)},
         )
-    return verdict
+    return replay
+
+
+def replay_file(*, trial: Trial, by: Actor) -> str:
+    """Return the JSON that `verify_allocation.py` checks without the platform; refused like the above.
+
+    Study codes are those of sites whose participants `by` may see; for the others the places stand without.
+    """
+    with audit.transaction(by=by) as event:
+        sealed = _sealed_scheme(trial, by)
+        seed = _opened(trial, _revealed_seed(trial))
+        if seed is None:
+            raise InConflict("seed_broken", f"The sealed seed of {trial.title} does not open; there is nothing to replay.")
+        codes = _visible_units(trial, by)
+        file = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "trial": trial.slug,
+            "unit": trial.randomization_unit,
+            "commitment": sealed.commitment,
+            "seed": seed.hex(),
+            "scheme": json.loads(sealed.specification),
+            "taken": _taken(trial),
+            "register": [_line(place, codes) for place in _register(trial)],
+        }
+        event.record("allocation.downloaded", trial=trial, target=trial, row_count=len(file["register"]))
+    return json.dumps(file, indent=1)
+
+
+def _line(place: Place, codes: set[str]) -> dict[str, Any]:
+    return {**vars(place), "unit": place.unit if place.unit in codes else ""}
+
+
+def _sealed_scheme(trial: Trial, by: Actor) -> RandomizationScheme:
+    require(by, Permission.ALLOCATION_VIEW, trial)
+    scheme = RandomizationScheme.objects.filter(trial=trial).first()
+    if scheme is None:
+        raise InConflict("nothing_sealed", f"No allocation list was sealed for {trial.title}.")
+    return scheme
 
 
 def _revealed_seed(trial: Trial) -> bytes:
@@ -61,21 +117,37 @@ def _revealed_seed(trial: Trial) -> bytes:
     return bytes(sealed)
 
 
-def _verdict(trial: Trial, sealed_scheme: RandomizationScheme, sealed_seed: bytes) -> AllocationVerdict:
-    scheme = Scheme.from_json(sealed_scheme.specification)
+def _opened(trial: Trial, sealed_seed: bytes) -> bytes | None:
     try:
-        seed = open_seed(allocation_key(), sealed_seed, trial=trial.slug)
-    except SealBrokenError as error:
-        return AllocationVerdict(sealed_scheme.commitment, 0, (f"The sealed seed does not open: {error}.",))
-    differences = [*_scheme_differences(trial, scheme)]
-    if commitment(seed, scheme) != sealed_scheme.commitment:
-        differences.append("Seed and scheme do not give the commitment that was published.")
-    compared = 0
-    for stratum in Stratum.objects.filter(trial=trial).order_by("key"):
-        given = _given(stratum)
-        compared += len(given)
-        differences += _stratum_differences(stratum, given, seed, scheme)
-    return AllocationVerdict(sealed_scheme.commitment, compared, tuple(differences))
+        return open_seed(allocation_key(), sealed_seed, trial=trial.slug)
+    except SealBrokenError:
+        return None
+
+
+def _replay(trial: Trial, sealed: RandomizationScheme, sealed_seed: bytes) -> Replay:
+    scheme, seed = scheme_from_json(sealed.specification), _opened(trial, sealed_seed)
+    if seed is None:
+        verdict = AllocationVerdict(sealed.commitment, 0, ("The sealed seed does not open: it or the key was changed.",))
+        return Replay(verdict, "", sealed.specification, ())
+    register = _register(trial)
+    found = [
+        *_scheme_differences(trial, scheme),
+        *_commitment_differences(seed, scheme, sealed.commitment),
+        *differences(seed, scheme, register, _taken(trial)),
+        *_member_differences(trial),
+    ]
+    rebuilt = rebuilt_arms(seed, scheme, register)
+    return Replay(
+        AllocationVerdict(sealed.commitment, len(register), tuple(found)),
+        seed.hex(),
+        sealed.specification,
+        tuple((place, rebuilt[place.stratum, place.sequence]) for place in register),
+    )
+
+
+def _commitment_differences(seed: bytes, scheme: Scheme, published: str) -> list[str]:
+    is_kept = commitment(seed, scheme) == published
+    return [] if is_kept else ["Seed and scheme do not give the commitment that was published."]
 
 
 def _scheme_differences(trial: Trial, scheme: Scheme) -> list[str]:
@@ -83,23 +155,34 @@ def _scheme_differences(trial: Trial, scheme: Scheme) -> list[str]:
     return [] if arms == scheme.arms else ["The trial's arms or ratio are not those of the sealed scheme."]
 
 
-def _given(stratum: Stratum) -> list[tuple[int, str, str]]:
-    given = Allocation.objects.filter(stratum=stratum).order_by("sequence").select_related("arm", "participant")
-    return [(each.sequence or 0, each.arm.code, each.participant.code) for each in given]
-
-
-def _stratum_differences(stratum: Stratum, given: list[tuple[int, str, str]], seed: bytes, scheme: Scheme) -> list[str]:
-    """Return what is not as rebuilt: a place skipped, an arm that differs, a counter that ran ahead."""
-    differences = []
-    if [sequence for sequence, _, _ in given] != list(range(1, len(given) + 1)):
-        differences.append(f"{stratum.key}: the places used have a gap.")
-    if stratum.next_sequence != len(given) + 1:
-        differences.append(f"{stratum.key}: {stratum.next_sequence - 1} places taken, {len(given)} in the register.")
-    last = max((sequence for sequence, _, _ in given), default=0)
-    rebuilt = {slot.sequence: slot.arm for slot in islice(permuted_blocks(seed, scheme, stratum.key), last)}
-    differences += [
-        f"{stratum.key}, place {sequence}: {code} is in {arm}, the list says {rebuilt[sequence]}."
-        for sequence, arm, code in given
-        if rebuilt[sequence] != arm
+def _member_differences(trial: Trial) -> list[str]:
+    """Return who is in another arm than the group they were randomized with."""
+    with_groups = Allocation.objects.filter(trial=trial).exclude(group=None).select_related("participant", "group__group")
+    return [
+        f"{each.participant.code} is not in the arm of group {each.group.group.code}."
+        for each in with_groups
+        if each.group is not None and each.arm_id != each.group.arm_id
     ]
-    return differences
+
+
+def _taken(trial: Trial) -> dict[str, int]:
+    return {key: following - 1 for key, following in trial.strata.values_list("key", "next_sequence")}
+
+
+def _register(trial: Trial) -> list[Place]:
+    """Return who took which place, participants or groups, by list and place."""
+    ordered = ("stratum__key", "sequence")
+    if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
+        groups = GroupAllocation.objects.filter(trial=trial).order_by(*ordered)
+        rows = groups.values_list(*ordered, "group__code", "arm__code", "levels")
+    else:
+        given = Allocation.objects.filter(trial=trial, sequence__isnull=False).order_by(*ordered)
+        rows = given.values_list(*ordered, "participant__code", "arm__code", "participant__strata")
+    return [Place(*row) for row in rows]
+
+
+def _visible_units(trial: Trial, by: Actor) -> set[str]:
+    """Return the codes of participants and groups at sites whose participants `by` may see."""
+    sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
+    held = trial.therapy_groups if trial.randomization_unit == Trial.RandomizationUnit.GROUP else trial.participants
+    return set(held.filter(site__in=sites).values_list("code", flat=True))
