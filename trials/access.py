@@ -5,6 +5,7 @@ services.
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -24,6 +25,14 @@ from trials.permissions import (
     Permission,
     Role,
 )
+
+
+class Reach(StrEnum):
+    """How far a role gives a permission."""
+
+    EVERYWHERE = "everywhere"
+    OWN_SITE = "own_site"
+    NOWHERE = "nowhere"
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,13 @@ def _role_gives(role: str, permission: Permission, trial: Trial, *, own_site: bo
     if trial.is_unblinded:
         return True
     return permission is Permission.ALLOCATION_VIEW and trial.is_open_label and own_site and member in OPEN_LABEL_ROLES
+
+
+def role_reach(role: Role, permission: Permission, trial: Trial) -> Reach:
+    """Return how far a role that is held at all sites gives this permission, in the trial as it now stands."""
+    if _role_gives(role, permission, trial, own_site=False):
+        return Reach.EVERYWHERE
+    return Reach.OWN_SITE if _role_gives(role, permission, trial, own_site=True) else Reach.NOWHERE
 
 
 def _laboratory_may(credential: LaboratoryCredential, permission: Permission, trial: Trial) -> bool:

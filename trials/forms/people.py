@@ -5,13 +5,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.auth.password_validation import validate_password
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from trials.forms.fields import DayField
 from trials.models import Laboratory, Site, Trial, User
 from trials.permissions import Role
-from trials.selectors.people import person_by_email
 
 TOKEN_LIFE = timedelta(days=365)
 
@@ -27,10 +27,16 @@ SCOPE_WORDS = {
 }
 
 
-class MemberForm(forms.Form):
-    """Give a person a role."""
+class InvitationForm(forms.Form):
+    """Open an account for somebody, by invitation."""
 
-    email = forms.EmailField(label=_("E-mail address of their account"))
+    email = forms.EmailField(max_length=254, label=_("E-mail address"))
+    name = forms.CharField(max_length=200, required=False, label=_("Name"))
+
+
+class MemberForm(InvitationForm):
+    """Give a person a role: at once where they have an account, else by invitation."""
+
     role = forms.ChoiceField(choices=Role.choices, label=_("Role"))
     site = forms.ModelChoiceField(
         queryset=Site.objects.none(), required=False, label=_("Only at"), empty_label=_("All sites")
@@ -40,12 +46,50 @@ class MemberForm(forms.Form):
         super().__init__(data)
         self.fields["site"].queryset = trial.sites.all()  # type: ignore[attr-defined]
 
-    def clean_email(self) -> User:
-        """Return the person; an address without an account is an error here."""
-        person = person_by_email(self.cleaned_data["email"])
-        if person is None:
-            raise forms.ValidationError(_("Nobody has an account with this address. An administrator can open one."))
-        return person
+
+class MemberFilterForm(forms.Form):
+    """Narrow the list of members down."""
+
+    q = forms.CharField(required=False, label=_("Name or address"))
+    role = forms.ChoiceField(choices=[("", _("All roles")), *Role.choices], required=False, label=_("Role"))
+    site = forms.ChoiceField(required=False, label=_("Site"))
+
+    def __init__(self, trial: Trial, data: Any) -> None:
+        super().__init__(data)
+        sites = [(site.code, site.name) for site in trial.sites.all()]
+        self.fields["site"].choices = [("", _("All sites")), *sites]  # type: ignore[attr-defined]
+
+
+class ReasonForm(forms.Form):
+    """Why something is ended."""
+
+    reason = forms.CharField(max_length=500, label=_("Reason"), help_text=_("It stands in the delegation log."))
+
+
+class AcceptanceForm(forms.Form):
+    """Name and password of a new account. The password's rules are those of every other page that sets one."""
+
+    name = forms.CharField(max_length=200, label=_("Your name"), widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    password = forms.CharField(
+        strip=False,
+        label=_("Password"),
+        help_text=_("At least 15 characters; a sentence is easy to remember. A password manager helps."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, email: str, data: Any = None, **options: Any) -> None:
+        super().__init__(data, **options)
+        self._email = email
+
+    def clean(self) -> dict[str, Any]:
+        """Hold the password against the rules, also against name and address."""
+        given = super().clean() or {}
+        if given.get("password"):
+            try:
+                validate_password(given["password"], User(email=self._email, name=given.get("name", "")))
+            except forms.ValidationError as error:
+                self.add_error("password", error)
+        return given
 
 
 class LaboratoryForm(forms.Form):

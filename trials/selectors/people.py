@@ -2,12 +2,14 @@
 
 from typing import TypeVar
 
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Model, Prefetch, Q, QuerySet
+from django.utils import timezone
 
 from trials.access import Actor, require
 from trials.errors import NotFound
-from trials.models import Laboratory, LaboratoryCredential, Membership, PersonalToken, Trial, User
+from trials.models import Invitation, Laboratory, LaboratoryCredential, Membership, PersonalToken, Trial, User
 from trials.permissions import Permission
+from trials.tokens import digest
 
 Found = TypeVar("Found", bound=Model)
 
@@ -19,17 +21,63 @@ def members_of(trial: Trial, by: Actor) -> QuerySet[Membership]:
     return held.order_by("user__name", "role", "site__name")
 
 
+# What the list of members can be sorted by.
+MEMBER_ORDERS = {
+    "person": ("user__name", "pk"),
+    "email": ("user__email", "pk"),
+    "role": ("role", "user__name", "pk"),
+    "site": ("site__name", "user__name", "pk"),
+}
+
+
+def members_like(
+    trial: Trial, by: Actor, *, words: str = "", role: str = "", site: str = "", sort: str = ""
+) -> QuerySet[Membership]:
+    """Return the roles that are held now, narrowed down to a name or address, role and site's code, and sorted."""
+    found = members_of(trial, by)
+    if words:
+        found = found.filter(Q(user__name__icontains=words) | Q(user__email__icontains=words))
+    if role:
+        found = found.filter(role=role)
+    if site:
+        found = found.filter(site__code=site)
+    order = MEMBER_ORDERS.get(sort.removeprefix("-"), MEMBER_ORDERS["person"])
+    return found.order_by(*(f"-{each}" for each in order)) if sort.startswith("-") else found.order_by(*order)
+
+
+def open_invitations(trial: Trial | None, by: Actor) -> QuerySet[Invitation]:
+    """Return the invitations that are neither taken up nor withdrawn, the newest first."""
+    require(by, Permission.PEOPLE_MANAGE if trial is not None else Permission.ACCOUNT_CREATE, trial)
+    waiting = Invitation.objects.filter(trial=trial, accepted_at=None, revoked_at=None)
+    return waiting.select_related("trial", "site", "invited_by").order_by("-invited_at", "-pk")
+
+
+def held_invitation(number: int, by: Actor, trial: Trial | None) -> Invitation:
+    """Return one invitation to this trial, or to the platform."""
+    require(by, Permission.PEOPLE_MANAGE if trial is not None else Permission.ACCOUNT_CREATE, trial)
+    found = Invitation.objects.filter(trial=trial, pk=number).select_related("trial", "site")
+    return _only(found, "invitation_unknown", "There is no such invitation.")
+
+
+def invitation_of(token: str) -> Invitation | None:
+    """Return the open invitation of this token. Whoever has the token may see it."""
+    found = Invitation.objects.filter(
+        sha256=digest(token), accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()
+    )
+    return found.select_related("trial", "site", "invited_by").first()
+
+
+def has_account(email: str) -> bool:
+    """Return whether an account, open or closed, has this address."""
+    return User.objects.filter(email=email.strip().lower()).exists()
+
+
 def held_role(number: int, by: Actor, trial: Trial) -> Membership:
     """Return one role in this trial, held or ended."""
     require(by, Permission.PEOPLE_MANAGE, trial)
     return _only(
         Membership.objects.filter(trial=trial, pk=number), "role_unknown", "There is no such role in this trial."
     )
-
-
-def person_by_email(email: str) -> User | None:
-    """Return the active account with this address, in any spelling of case."""
-    return User.objects.filter(email=email.strip().lower(), is_active=True).first()
 
 
 def laboratories_of(trial: Trial, by: Actor) -> QuerySet[Laboratory]:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from trials import audit
-from trials.access import Actor, require
-from trials.errors import NotAllowed, NotFound, RuleBroken
+from trials.access import Actor, require, sites_where
+from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
 from trials.models import (
     Laboratory,
     LaboratoryCredential,
@@ -31,13 +32,22 @@ from trials.tokens import LABORATORY, PERSONAL, SANDBOX, new_token
 TOKEN_LIFE = timedelta(days=365)
 
 
-def create_account(*, email: str, name: str, password: str, by: Actor, is_administrator: bool = False) -> User:
-    """Open an account. Only an administrator or the platform itself may."""
+def create_account(*, email: str, name: str, password: str | None, by: Actor, is_administrator: bool = False) -> User:
+    """Open an account, without a password where none is given. Only an administrator or the platform itself may."""
     with audit.transaction(by=by) as event:
         require(by, Permission.ACCOUNT_CREATE, None)
-        user = User.objects.create_user(email, password, name=name, is_administrator=is_administrator)
+        user = open_account(email=email, name=name, password=password, is_administrator=is_administrator)
         event.record("account.created", trial=None, target=user)
     return user
+
+
+def open_account(*, email: str, name: str, password: str | None, is_administrator: bool = False) -> User:
+    """Store an account inside another service's transaction. Raises InConflict where the address has one."""
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(email, password, name=name.strip(), is_administrator=is_administrator)
+    except IntegrityError as error:
+        raise InConflict("account_exists", f"{email} has an account already. Nothing was stored.") from error
 
 
 def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | None = None) -> Membership:
@@ -47,17 +57,37 @@ def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | N
     """
     with audit.transaction(by=by) as event:
         require(by, Permission.PEOPLE_MANAGE, trial)
-        if role not in Role.values:
-            raise RuleBroken("role_unknown", f"“{role}” is not a role.", field="role")
-        if site is not None and site.trial_id != trial.pk:
-            raise RuleBroken("site_unknown", f"“{site.code}” is not a site of this trial.", field="site")
-        if not by.process:
-            _check_blinding(trial, user, Role(role), by)
+        check_place(trial, role, site)
+        check_reach(trial, by, site)
+        held_trial = hold_roles(trial)
+        if held_trial is not None and not by.process:
+            _check_blinding(held_trial, user, Role(role), by)
         membership, _ = Membership.objects.get_or_create(trial=trial, user=user, role=role, site=site, ended_at=None)
         event.record(
             "role.granted", trial=trial, target=user, detail={"role": role, "site": site.code if site else None}
         )
     return membership
+
+
+def check_place(trial: Trial, role: str, site: Site | None) -> None:
+    """Raise RuleBroken unless this is a role, and the site one of the trial's."""
+    if role not in Role.values:
+        raise RuleBroken("role_unknown", f"“{role}” is not a role.", field="role")
+    if site is not None and site.trial_id != trial.pk:
+        raise RuleBroken("site_unknown", f"“{site.code}” is not a site of this trial.", field="site")
+
+
+def check_reach(trial: Trial, by: Actor, site: Site | None) -> None:
+    """Raise RuleBroken where somebody who decides over roles at some sites would give one beyond them."""
+    reached = sites_where(by, Permission.PEOPLE_MANAGE, trial)
+    beyond = set(trial.sites.values_list("pk", flat=True)) if site is None else {site.pk}
+    if not beyond <= reached:
+        raise RuleBroken("site_beyond", "You decide over roles at your own site only. Choose that site.", field="site")
+
+
+def hold_roles(trial: Trial | None) -> Trial | None:
+    """Lock the trial's row, so that of two conflicting roles asked for at once the second sees the first."""
+    return Trial.objects.select_for_update(no_key=True).get(pk=trial.pk) if trial is not None else None
 
 
 def _check_blinding(trial: Trial, user: User, role: Role, by: Actor) -> None:
@@ -81,6 +111,7 @@ def end_role(*, membership: Membership, by: Actor, reason: str = "") -> None:
     """End a role at once; the row stays. Asked again, the first end counts."""
     with audit.transaction(by=by, reason=reason) as event:
         require(by, Permission.PEOPLE_MANAGE, membership.trial)
+        check_reach(membership.trial, by, membership.site)
         membership.ended_at = membership.ended_at or timezone.now()
         membership.save(update_fields=["ended_at"])
         event.record("role.ended", trial=membership.trial, target=membership.user, detail={"role": membership.role})
@@ -90,6 +121,8 @@ def add_laboratory(*, trial: Trial, code: str, name: str, by: Actor) -> Laborato
     """Let a laboratory deliver to the trial, known to the platform already or new."""
     with audit.transaction(by=by) as event:
         require(by, Permission.LABORATORY_MANAGE, trial)
+        if trial.rehearsal_of_id is not None:
+            raise InConflict("rehearsal", "This is a rehearsal: no laboratory delivers to it. Nothing was saved.")
         laboratory, _ = Laboratory.objects.get_or_create(trial=None, code=code, defaults={"name": name})
         LaboratoryTrial.objects.get_or_create(laboratory=laboratory, trial=trial, ended_at=None)
         event.record("laboratory.joined", trial=trial, target=laboratory)

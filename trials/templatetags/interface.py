@@ -4,7 +4,7 @@ Every tag is pure: it gets plain values and returns text, and no tag asks the da
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, gettext_lazy, ngettext, pgettext
+
+from trials.permissions import Permission
 
 register = template.Library()
 
@@ -70,12 +72,16 @@ STATUSES: Mapping[str, Status] = {
 
 
 class Destination(NamedTuple):
-    """One line of a trial's navigation; it is current on its own page and on the pages named in `covers`."""
+    """One line of a trial's navigation; it is current on its own page and on the pages named in `covers`.
+
+    Who lacks the permission that it `needs` is not shown it.
+    """
 
     group: str
     name: str
     label: Any
     covers: tuple[str, ...] = ()
+    needs: Permission | None = None
 
 
 TRIAL = "trial"
@@ -83,29 +89,55 @@ RESULTS = "results"
 SETUP = "setup"
 DESTINATIONS: Sequence[Destination] = (
     Destination(TRIAL, "trial-overview", gettext_lazy("Overview")),
-    Destination(TRIAL, "participants", gettext_lazy("Participants"), ("enrol", "participant", "visit-form")),
-    Destination(TRIAL, "screening-log", gettext_lazy("Screening log")),
-    Destination(TRIAL, "visit-schedule", gettext_lazy("Visits")),
+    Destination(
+        TRIAL,
+        "participants",
+        gettext_lazy("Participants"),
+        ("enrol", "participant", "visit-form"),
+        needs=Permission.PARTICIPANT_VIEW,
+    ),
+    Destination(TRIAL, "screening-log", gettext_lazy("Screening log"), needs=Permission.PARTICIPANT_VIEW),
+    Destination(TRIAL, "visit-schedule", gettext_lazy("Visits"), needs=Permission.PARTICIPANT_VIEW),
     Destination(TRIAL, "sessions", gettext_lazy("Sessions")),
-    Destination(TRIAL, "safety", gettext_lazy("Safety")),
-    Destination(TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation-confirm", "deviation")),
-    Destination(TRIAL, "queries", gettext_lazy("Queries"), ("query", "query-open")),
+    Destination(TRIAL, "safety", gettext_lazy("Safety"), needs=Permission.SAFETY_VIEW),
+    Destination(
+        TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation-confirm", "deviation")
+    ),
+    Destination(TRIAL, "queries", gettext_lazy("Queries"), ("query", "query-open"), needs=Permission.QUERY_VIEW),
     Destination(TRIAL, "source-verification", gettext_lazy("Source verification"), ("participant-source",)),
     Destination(TRIAL, "submissions", gettext_lazy("Lab submissions")),
     Destination(RESULTS, "flow", gettext_lazy("Participant flow")),
     Destination(RESULTS, "recruitment", gettext_lazy("Recruitment")),
     Destination(RESULTS, "effects", gettext_lazy("Effects")),
     Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
-    Destination(RESULTS, "exports", gettext_lazy("Exports")),
+    Destination(RESULTS, "exports", gettext_lazy("Exports"), needs=Permission.EXPORT),
     Destination(SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals")),
     Destination(SETUP, "registration", gettext_lazy("Registration")),
     Destination(SETUP, "randomization", gettext_lazy("Randomization")),
     Destination(SETUP, "consent-forms", gettext_lazy("Consent forms")),
     Destination(SETUP, "therapy-groups", gettext_lazy("Therapy groups")),
     Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
-    Destination(SETUP, "laboratories", gettext_lazy("Laboratories")),
-    Destination(SETUP, "people", gettext_lazy("People and rights")),
-    Destination(SETUP, "audit-trail", gettext_lazy("Audit trail")),
+    Destination(SETUP, "laboratories", gettext_lazy("Laboratories"), needs=Permission.LABORATORY_MANAGE),
+    Destination(
+        SETUP,
+        "people",
+        gettext_lazy("People and rights"),
+        ("role-end", "invitation-resend", "delegation-log", "delegation-log-csv"),
+    ),
+    Destination(SETUP, "who-sees-what", gettext_lazy("Who sees what")),
+    Destination(SETUP, "audit-trail", gettext_lazy("Audit trail"), needs=Permission.AUDIT_VIEW),
+)
+
+PLATFORM_DESTINATIONS: Sequence[Destination] = (
+    Destination("", "home", gettext_lazy("My trials")),
+    Destination(
+        "",
+        "invitations",
+        gettext_lazy("Invitations"),
+        ("platform-invitation-resend",),
+        needs=Permission.ACCOUNT_CREATE,
+    ),
+    Destination("", "outbox", gettext_lazy("Outbox"), ("outbox-message",), needs=Permission.OUTBOX_VIEW),
 )
 
 
@@ -263,6 +295,21 @@ def _current_name(context: Context) -> str:
     return match.url_name or "" if match else ""
 
 
+def _granted(context: Context) -> Callable[[Destination, Any], bool]:
+    """Return what says whether a page is shown; everything is where nobody says what may be seen."""
+    permissions_in = context.get("permissions_in")
+    granted = {None: permissions_in(None)} if permissions_in else {}
+
+    def may(page: Destination, trial: Any) -> bool:
+        if page.needs is None or permissions_in is None:
+            return True
+        if trial not in granted:
+            granted[trial] = permissions_in(trial)
+        return page.needs in granted[trial]
+
+    return may
+
+
 def _entry(destination: Destination, group: str, url: str, current: str, count: int | None) -> dict[str, Any]:
     return {
         "group": group,
@@ -278,17 +325,22 @@ def trial_navigation(context: Context) -> list[dict[str, Any]]:
     """The lines of the navigation: `group`, `label`, `url`, `active`, `count`.
 
     Without `trial` in the context only the platform's own pages. Counts come from `navigation_counts` in the context,
-    a mapping of page name to number. Pages that are not there yet are left out.
+    a mapping of page name to number, rights from `permissions_in` (see `studyplatform.context`): pages that the person
+    may not open are left out, and so are those that are not there yet.
     """
     current, trial = _current_name(context), context.get("trial")
     counts: Mapping[str, int] = context.get("navigation_counts") or {}
     platform = pgettext("navigation", "Platform")
-    entries = [_entry(Destination("", "home", gettext("My trials")), platform, _address("home"), current, None)]
+    may = _granted(context)
+    entries = [
+        _entry(page, platform, _address(page.name), current, None) for page in PLATFORM_DESTINATIONS if may(page, None)
+    ]
     if trial:
         headings = {TRIAL: str(trial.title), RESULTS: gettext("Results"), SETUP: gettext("Setup")}
         entries += [
             _entry(page, headings[page.group], _address(page.name, slug=trial.slug), current, counts.get(page.name))
             for page in DESTINATIONS
+            if may(page, trial)
         ]
         help_url = _address("api-docs", slug=trial.slug) or _address("api-docs")
         help_group = headings[SETUP]

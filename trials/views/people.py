@@ -2,65 +2,201 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from trials.access import actor_of, has_permission, require
+from trials import audit
+from trials.access import Actor, actor_of, has_permission, require
 from trials.forms.fields import accepted
-from trials.forms.people import CredentialForm, LaboratoryForm, MemberForm, TokenForm
-from trials.models import Trial
-from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission
-from trials.selectors.people import credential_of, held_role, laboratories_of, members_of, own_token, tokens_of
+from trials.forms.people import CredentialForm, LaboratoryForm, MemberFilterForm, MemberForm, ReasonForm, TokenForm
+from trials.models import Membership, Trial
+from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission, Role
+from trials.selectors.delegation import delegations, memberships_ever
+from trials.selectors.people import (
+    credential_of,
+    held_role,
+    laboratories_of,
+    members_like,
+    open_invitations,
+    own_token,
+    tokens_of,
+)
+from trials.selectors.rights import rights_of, sights_of
 from trials.selectors.trials import visible_trial
+from trials.services.invitations import invite_person
 from trials.services.people import (
     add_laboratory,
     create_laboratory_credential,
     create_personal_token,
     end_role,
-    grant_role,
     revoke_laboratory_credential,
     revoke_personal_token,
 )
+from trials.views.csv_answers import csv_answer
+from trials.views.invitations import link_of
+
+PAGE_SIZE = 100
 
 
+@never_cache
 @require_http_methods(["GET", "POST"])
 def people(request: HttpRequest, slug: str) -> HttpResponse:
-    """The members with their roles; posting gives a role."""
+    """The members with their roles, and who is invited; posting gives a role or invites to one."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
     if request.method == "POST":
         require(by, Permission.PEOPLE_MANAGE, trial)
     form = MemberForm(trial, request.POST or None)
-    given = form.cleaned_data if form.is_valid() else None
-    if given and accepted(
-        form, lambda: grant_role(trial=trial, user=given["email"], role=given["role"], site=given["site"], by=by)
-    ):
-        messages.success(request, _("%(person)s has the role now.") % {"person": given["email"]})
+    context: dict[str, Any] = {"trial": trial, "form": form}
+    if form.is_valid() and accepted(form, lambda: context.update(link=_invite(request, trial, form, by))):
+        if not context["link"]:
+            messages.success(request, _("%(email)s has the role now, and was told so.") % form.cleaned_data)
+            return redirect("people", slug=slug)
+        if settings.MAIL_SERVER_BACKEND:
+            messages.success(request, _("The invitation to %(email)s is on its way.") % form.cleaned_data)
+            return redirect("people", slug=slug)
+        context |= {"invited": form.cleaned_data["email"], "form": MemberForm(trial)}
+    status = 201 if "invited" in context else _status(request)
+    return render(request, "trials/people.html", context | _members(request, trial, by), status=status)
+
+
+def _invite(request: HttpRequest, trial: Trial, form: MemberForm, by: Actor) -> str | None:
+    given = form.cleaned_data
+    return invite_person(
+        email=given["email"],
+        name=given["name"],
+        trial=trial,
+        role=given["role"],
+        site=given["site"],
+        by=by,
+        link=link_of(request),
+    )
+
+
+def _members(request: HttpRequest, trial: Trial, by: Actor) -> dict[str, Any]:
+    """Return what the page shows: one page of the members asked for, and the open invitations."""
+    chosen = MemberFilterForm(trial, request.GET)
+    found = _chosen_members(request, trial, by)
+    may_manage = has_permission(by, Permission.PEOPLE_MANAGE, trial)
+    return {
+        "filters": chosen,
+        "page": Paginator(found, PAGE_SIZE).get_page(request.GET.get("page")),
+        "is_filtered": any(request.GET.get(name) for name in chosen.fields),
+        "may_manage": may_manage,
+        "may_read_log": has_permission(by, Permission.AUDIT_VIEW, trial),
+        "invitations": open_invitations(trial, by) if may_manage else [],
+    }
+
+
+def _chosen_members(request: HttpRequest, trial: Trial, by: Actor) -> QuerySet[Membership]:
+    asked = request.GET
+    return members_like(
+        trial,
+        by,
+        words=asked.get("q", "").strip(),
+        role=asked.get("role", ""),
+        site=asked.get("site", ""),
+        sort=asked.get("sort", ""),
+    )
+
+
+@require_GET
+def people_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The members that the page shows, as a file."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    rows = (
+        (held.user.name, held.user.email, held.role, held.site.code if held.site else "")
+        for held in _chosen_members(request, trial, by)
+    )
+    return csv_answer(f"{slug}-people", ("person", "email", "role", "site"), rows)
+
+
+@require_http_methods(["GET", "POST"])
+def role_end(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """End a role at once, with a reason."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    held = held_role(number, by, trial)
+    form = ReasonForm(request.POST or None)
+    if form.is_valid() and accepted(form, lambda: end_role(membership=held, by=by, reason=form.cleaned_data["reason"])):
+        words = {"person": held.user, "role": held.get_role_display().lower()}
+        messages.success(request, _("%(person)s is no longer %(role)s.") % words)
         return redirect("people", slug=slug)
+    context = {"trial": trial, "held": held, "form": form}
+    return render(request, "trials/people_role_end.html", context, status=_status(request))
+
+
+@require_GET
+def who_sees_what(request: HttpRequest, slug: str) -> HttpResponse:
+    """Which role sees and may do what in this trial, and who holds it."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
     context = {
         "trial": trial,
-        "members": members_of(trial, by),
-        "form": form,
-        "may_manage": has_permission(by, Permission.PEOPLE_MANAGE, trial),
-        "may_manage_laboratories": has_permission(by, Permission.LABORATORY_MANAGE, trial),
+        "roles": [role.label for role in Role],
+        "sights": sights_of(trial, by),
+        "rights": rights_of(trial, by),
     }
-    return render(request, "trials/people.html", context, status=_status(request))
+    return render(request, "trials/who_sees_what.html", context)
 
 
-@require_POST
-def role_end(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """End a role at once."""
+@require_GET
+def who_sees_what_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The same as a file: a line a permission, a column a role."""
     by = actor_of(request)
-    held = held_role(number, by, visible_trial(slug, by))
-    end_role(membership=held, by=by)
-    messages.success(
-        request, _("%(person)s is no longer %(role)s.") % {"person": held.user, "role": held.get_role_display().lower()}
+    trial = visible_trial(slug, by)
+    header = ("group", "permission", "words", *Role.values, "administrator")
+    rows = (
+        (group, right.permission.value, right.words, *(reach.value for reach in right.reaches))
+        for group, rights in rights_of(trial, by).items()
+        for right in rights
     )
-    return redirect("people", slug=slug)
+    return csv_answer(f"{slug}-who-sees-what", header, rows)
+
+
+@require_GET
+def delegation_log(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who was given which tasks, by whom, from when until when."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    page = Paginator(memberships_ever(trial, by), PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"trial": trial, "page": page, "delegations": list(delegations(page.object_list))}
+    return render(request, "trials/delegation_log.html", context)
+
+
+@require_GET
+def delegation_log_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """The whole log as a file; that it was taken out is recorded."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    held = memberships_ever(trial, by)
+    audit.record_read("delegation_log.exported", by=by, trial=trial)
+    header = ("person", "email", "role", "site", "tasks", "from", "until", "granted_by", "ended_by", "reason")
+    rows = (
+        (
+            each.person,
+            each.email,
+            each.role,
+            each.site,
+            "; ".join(each.tasks),
+            each.since,
+            each.until,
+            each.granted_by,
+            each.ended_by,
+            each.reason,
+        )
+        for each in delegations(held)
+    )
+    return csv_answer(f"{slug}-delegation-log", header, rows)
 
 
 @never_cache

@@ -1,0 +1,30 @@
+"""What every page's template may ask: the rights of the person who sees it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+
+from trials.access import actor_of, has_permission
+from trials.models import Trial, User
+from trials.permissions import Permission
+
+
+def rights(request: HttpRequest) -> dict[str, Callable[[Trial | None], frozenset[Permission]]]:
+    """Return `permissions_in`, which says what the person may do in a trial, or on the platform for None.
+
+    The roles that the view's checks have read are remembered with the request: at most one query more.
+    """
+
+    def permissions_in(trial: Trial | None) -> frozenset[Permission]:
+        if not isinstance(_user(request), User):
+            return frozenset()
+        by = actor_of(request)
+        return frozenset(each for each in Permission if has_permission(by, each, trial))
+
+    return {"permissions_in": permissions_in}
+
+
+def _user(request: HttpRequest) -> Any:
+    """Return who is signed in; nobody on pages that are made before sign-in is looked at."""
+    return getattr(request, "user", None)
