@@ -12,7 +12,9 @@ from trials.views import (
     outbox,
     people,
     registry,
+    safety,
     screening,
+    therapy,
     unblinding,
 )
 
@@ -21,12 +23,8 @@ urlpatterns = [
     path("tokens/", people.tokens, name="tokens"),
     path("tokens/<int:number>/revoke/", people.token_revoke, name="token-revoke"),
     path("invitations/", invitations.invitations, name="invitations"),
-    path(
-        "invitations/<int:number>/resend/", invitations.platform_invitation_resend, name="platform-invitation-resend"
-    ),
-    path(
-        "invitations/<int:number>/revoke/", invitations.platform_invitation_revoke, name="platform-invitation-revoke"
-    ),
+    path("invitations/<int:number>/resend/", invitations.platform_invitation_resend, name="platform-invitation-resend"),
+    path("invitations/<int:number>/revoke/", invitations.platform_invitation_revoke, name="platform-invitation-revoke"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("outbox/", outbox.outbox, name="outbox"),
     path("outbox.csv", outbox.outbox_csv, name="outbox-csv"),
@@ -78,4 +76,16 @@ urlpatterns = [
     ),
     path("trials/<slug:slug>/unblindings/", unblinding.unblindings, name="unblindings"),
     path("trials/<slug:slug>/audit/", audit_trail.audit_trail, name="audit-trail"),
+    path("trials/<slug:slug>/therapy-groups/", therapy.groups, name="therapy-groups"),
+    path("trials/<slug:slug>/therapy-groups/<slug:code>/", therapy.group, name="therapy-group"),
+    path("trials/<slug:slug>/therapy-groups/<slug:code>/randomize/", therapy.group_randomize, name="randomize-group"),
+    path(
+        "trials/<slug:slug>/therapy-groups/<slug:code>/members/<int:number>/leave/",
+        therapy.member_leave,
+        name="therapy-leave",
+    ),
+    path("trials/<slug:slug>/therapists/<slug:code>/", therapy.therapist_active, name="therapist-active"),
+    path("trials/<slug:slug>/safety/", safety.safety, name="safety"),
+    path("trials/<slug:slug>/safety/new/", safety.adverse_event_new, name="adverse-event-new"),
+    path("trials/<slug:slug>/safety/<participant_code:code>/<int:number>/", safety.adverse_event, name="adverse-event"),
 ]

@@ -56,3 +56,15 @@ class LeaveForm(forms.Form):
 
     on = DayField(label=_("Left on"), initial=timezone.localdate)
     reason = forms.CharField(max_length=300, label=_("Why they left"))
+
+
+class GroupStrataForm(forms.Form):
+    """The group's level of every stratification factor other than the site."""
+
+    def __init__(self, trial: Trial, data: Any = None) -> None:
+        super().__init__(data)
+        for factor in trial.factors.filter(is_site=False):
+            self.fields[factor.code] = forms.ChoiceField(
+                choices=[("", _("Choose")), *((level["code"], level["name"]) for level in factor.levels)],
+                label=factor.name,
+            )

@@ -8,7 +8,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from trials.access import Actor, allocation_sites, has_permission, require, sites_where
 from trials.errors import NotFound
-from trials.models import Allocation, GroupMember, Participant, Therapist, TherapyGroup, Trial
+from trials.models import GroupAllocation, GroupMember, Participant, Therapist, TherapyGroup, Trial
 from trials.permissions import Permission
 
 
@@ -23,7 +23,7 @@ def group_sites(by: Actor, trial: Trial) -> set[int]:
 def groups_visible_to(by: Actor, trial: Trial) -> QuerySet[TherapyGroup]:
     """Return the groups with their number of present members (`size`) and whether they are randomized."""
     require(by, Permission.PARTICIPANT_VIEW, trial)
-    randomized = Allocation.objects.filter(participant__therapy_groups__group=OuterRef("pk"))
+    randomized = GroupAllocation.objects.filter(group=OuterRef("pk"))
     return (
         TherapyGroup.objects.filter(trial=trial, site__in=group_sites(by, trial))
         .select_related("site", "therapist", "trial")

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from trials.access import actor_of, has_permission, require, sites_where
 from trials.errors import NotFound
 from trials.forms.fields import accepted
-from trials.forms.therapy import GroupForm, JoinForm, LeaveForm, TherapistForm
+from trials.forms.therapy import GroupForm, GroupStrataForm, JoinForm, LeaveForm, TherapistForm
 from trials.models import Trial
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
@@ -28,6 +28,7 @@ from trials.selectors.therapy import (
     visible_therapist,
 )
 from trials.selectors.trials import visible_trial
+from trials.services.groups import randomize_group
 from trials.services.therapy import (
     add_therapist,
     close_group,
@@ -162,3 +163,18 @@ def member_leave(request: HttpRequest, slug: str, code: str, number: int) -> Htt
         return redirect("therapy-group", slug=slug, code=code)
     context = {"trial": shown.trial, "group": shown, "member": member, "form": form}
     return render(request, "trials/therapy_leave.html", context, status=422 if request.method == "POST" else 200)
+
+
+@require_http_methods(["GET", "POST"])
+def group_randomize(request: HttpRequest, slug: str, code: str) -> HttpResponse:
+    """The group's strata and a last look, then the one randomization; a second click gives the same arm."""
+    by = actor_of(request)
+    trial = visible_trial(slug, by)
+    shown = visible_group(code, by, trial)
+    require(by, Permission.PARTICIPANT_RANDOMIZE, trial, site=shown.site)
+    form = GroupStrataForm(trial, request.POST if request.method == "POST" else None)
+    if form.is_valid() and accepted(form, lambda: randomize_group(group=shown, by=by, levels=form.cleaned_data)):
+        messages.success(request, _("Group %(code)s is randomized.") % {"code": code})
+        return redirect("therapy-group", slug=slug, code=code)
+    context = {"trial": trial, "group": shown, "form": form}
+    return render(request, "trials/therapy_randomize.html", context, status=422 if request.method == "POST" else 200)
