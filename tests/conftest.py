@@ -1,14 +1,18 @@
 """Fixtures for everybody: a database of one's own, as the application's role."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.test import Client
+from rest_framework.test import APIClient
 
 from tests.running import running_platform
 from tests.servers import clone
+
+SCOPES = ("read", "estimates:read", "export", "participants:write")
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +55,31 @@ def platform(committed: str, tmp_path: Path, worker_id: str) -> Iterator[str]:
         committed, tmp_path, first_port=8200 + 20 * number, queue=f"{worker_id}-{tmp_path.name}"
     ) as base_url:
         yield base_url
+
+
+@pytest.fixture
+def signed_in() -> Callable[[Any], Client]:
+    """Return the browser of a signed-in person."""
+
+    def sign_in(actor: Any) -> Client:
+        client = Client()
+        client.force_login(actor.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def with_token() -> Callable[[Any], APIClient]:
+    """Return an API client with a personal token of every scope."""
+
+    def authorize(actor: Any, scopes=SCOPES) -> APIClient:
+        from tests.making import PLATFORM
+        from trials.services.people import create_personal_token
+
+        _, token = create_personal_token(user=actor.user, name="test", scopes=scopes, by=PLATFORM)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client
+
+    return authorize

@@ -11,6 +11,14 @@ from trials.models import AuditEvent, Participant, ParticipantEvent, Trial, Visi
 from trials.models.audit import CurrentEvent
 
 
+RULES = {
+    "by_hand": _("A person"),
+    "value_implausible": _("Rule: value outside the plausible range"),
+    "several_values": _("Rule: several values for one visit"),
+}
+"""Who asks, by the code of a query."""
+
+
 class Query(models.Model):
     """A question about a participant, a visit or a value: opened by a rule or a person, answered, closed."""
 
@@ -44,6 +52,11 @@ class Query(models.Model):
 
     def __str__(self) -> str:
         return self.question
+
+    @property
+    def asked_by(self) -> str:
+        """Who asked, in words: a person or a rule."""
+        return str(RULES.get(self.code, self.code))
 
 
 class QueryNote(models.Model):

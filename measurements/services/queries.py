@@ -1,15 +1,17 @@
-"""Questions about values, answered by those who entered them."""
+"""Questions about what was recorded: asked by a rule or a person, answered at the site, closed by who may."""
 
 from django.db import connection
 from django.utils import timezone
 
-from measurements.models import Query, Submission
+from measurements.models import Biomarker, Query, QueryNote, Result, Submission
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import RuleBroken
+from trials.errors import InConflict, RuleBroken
+from trials.models import Participant, Trial, Visit
 from trials.permissions import Permission
 
-LONGEST_ANSWER = 500
+LONGEST_TEXT = 500
+BY_HAND = "by_hand"
 SEVERAL_VALUES = "several_values"
 
 # A measurement is one specimen, laboratory, assay and run, as in the frame of analysis values. `is_new` tells a second
@@ -43,20 +45,112 @@ WHERE q.id IS NOT NULL OR c.measurements > 1 AND c.is_new
 """
 
 
-def answer_query(*, query: Query, answer: str, by: Actor) -> Query:
-    """Answer an open question about a value. Raises RuleBroken without an answer; an answered one stays as it is."""
-    with audit.transaction(by=by, reason=answer.strip()) as event:
-        query = (
-            Query.objects.select_for_update(of=("self",)).select_related("participant__site", "trial").get(pk=query.pk)
+def open_query(
+    *,
+    participant: Participant,
+    question: str,
+    by: Actor,
+    visit: Visit | None = None,
+    biomarker: Biomarker | None = None,
+    result: Result | None = None,
+) -> Query:
+    """Ask about a participant, or a visit or value of theirs; the same question asked twice is one while it is open.
+
+    Raises RuleBroken without a question, InConflict where the data are locked.
+    """
+    question = _said(question, "question", "Ask")
+    with audit.transaction(by=by) as event:
+        require(by, Permission.QUERY_MANAGE, participant.trial, site=participant.site)
+        _require_unlocked(participant.trial)
+        # Two people, or one who clicks twice, ask one after the other.
+        Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+        query, is_new = Query.objects.exclude(state=Query.State.CLOSED).get_or_create(
+            trial=participant.trial,
+            participant=participant,
+            visit=visit,
+            biomarker=biomarker,
+            result=result,
+            code=BY_HAND,
+            question=question,
         )
-        require(by, Permission.RESULT_RECORD, query.trial, site=query.participant.site)
-        if not answer.strip() or len(answer) > LONGEST_ANSWER or not answer.strip().isprintable():
-            raise RuleBroken("answer_missing", f"Answer in 1 to {LONGEST_ANSWER} printable characters.", field="reason")
+        if is_new:
+            _note(query, QueryNote.Kind.OPENED, question)
+        event.record("query.opened", trial=participant.trial, target=query)
+    return query
+
+
+def answer_query(*, query: Query, answer: str, by: Actor) -> Query:
+    """Answer an open question; one that is answered or closed stays as it is.
+
+    Raises RuleBroken without an answer, InConflict where the data are locked.
+    """
+    answer = _said(answer, "reason", "Answer")
+    with audit.transaction(by=by, reason=answer) as event:
+        query = _locked(query)
+        require(by, Permission.QUERY_ANSWER, query.trial, site=query.participant.site)
+        _require_unlocked(query.trial)
         if query.state == Query.State.OPEN:
-            query.answer, query.state = answer.strip(), Query.State.ANSWERED
+            query.answer, query.state = answer, Query.State.ANSWERED
             query.save(update_fields=["answer", "state"])
+            _note(query, QueryNote.Kind.ANSWERED, answer)
         event.record("query.answered", trial=query.trial, target=query)
     return query
+
+
+def close_query(*, query: Query, by: Actor, reason: str = "") -> Query:
+    """Close a question. One that was not answered needs a reason; asked again, the first closing counts.
+
+    Raises RuleBroken for an unanswered question without a reason, InConflict where the data are locked.
+    """
+    with audit.transaction(by=by, reason=reason.strip()) as event:
+        query = _locked(query)
+        require(by, Permission.QUERY_MANAGE, query.trial, site=query.participant.site)
+        _require_unlocked(query.trial)
+        if query.state == Query.State.OPEN:
+            reason = _said(reason, "reason", "Nobody has answered yet. Say why the question is closed")
+        if query.state != Query.State.CLOSED:
+            query.state, query.closed_at = Query.State.CLOSED, timezone.now()
+            query.save(update_fields=["state", "closed_at"])
+            _note(query, QueryNote.Kind.CLOSED, reason.strip())
+        event.record("query.closed", trial=query.trial, target=query)
+    return query
+
+
+def reopen_query(*, query: Query, by: Actor, reason: str) -> Query:
+    """Ask again, where an answer does not settle it. Raises RuleBroken without a reason."""
+    reason = _said(reason, "reason", "Say what is still unclear")
+    with audit.transaction(by=by, reason=reason) as event:
+        query = _locked(query)
+        require(by, Permission.QUERY_MANAGE, query.trial, site=query.participant.site)
+        _require_unlocked(query.trial)
+        if query.state != Query.State.OPEN:
+            query.state, query.closed_at = Query.State.OPEN, None
+            query.save(update_fields=["state", "closed_at"])
+            _note(query, QueryNote.Kind.REOPENED, reason)
+        event.record("query.reopened", trial=query.trial, target=query)
+    return query
+
+
+def _said(text: str, field: str, ask: str) -> str:
+    text = text.strip()
+    if not text or len(text) > LONGEST_TEXT or not text.isprintable():
+        raise RuleBroken(f"{field}_missing", f"{ask} in 1 to {LONGEST_TEXT} printable characters.", field=field)
+    return text
+
+
+def _locked(query: Query) -> Query:
+    found = Query.objects.select_for_update(of=("self",)).select_related("participant__site", "trial")
+    return found.get(pk=query.pk)
+
+
+def _require_unlocked(trial: Trial) -> None:
+    """Raise InConflict where the data are locked; frozen values may still be asked about."""
+    if Trial.objects.values_list("data_state", flat=True).get(pk=trial.pk) == Trial.DataState.LOCKED:
+        raise InConflict("trial_locked", f"The data of {trial.title} are locked. Nothing was saved.")
+
+
+def _note(query: Query, kind: str, text: str) -> None:
+    QueryNote.objects.create(trial_id=query.trial_id, query=query, kind=kind, text=text)
 
 
 def ask_about_several_values(submission: Submission) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from measurements.models import HeldRow, Query, Specimen, Submission
 from measurements.selectors.reference import Recorded
-from measurements.services.queries import SEVERAL_VALUES
+from measurements.services.queries import BY_HAND, SEVERAL_VALUES
 from measurements.validation import AcceptedRow, Checked
 
 COLUMNS = (
@@ -169,7 +169,11 @@ def _close_queries(rows: Sequence[AcceptedRow]) -> None:
     if rows:
         superseded = [row.supersedes for row in rows if row.supersedes is not None]
         asked = Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED)
-        asked.exclude(code=SEVERAL_VALUES).update(
+        # What a person asked, a person closes.
+        asked.filter(code=BY_HAND, state=Query.State.OPEN).update(
+            state=Query.State.ANSWERED, answer="The value was corrected."
+        )
+        asked.exclude(code__in=[SEVERAL_VALUES, BY_HAND]).update(
             state=Query.State.CLOSED, answer="The value was corrected.", closed_at=timezone.now()
         )
 
