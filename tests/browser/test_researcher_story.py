@@ -35,7 +35,7 @@ def design(page: Page) -> None:
     page.get_by_role("group", name="Site 1", exact=True).get_by_label("Name").fill("Leeds")
     page.get_by_label("Open label").check()
     page.get_by_label("Planned number of participants").fill("40")
-    page.get_by_label("Eligibility criteria").fill("Sleeps badly")
+    page.get_by_label("Inclusion criteria").fill("Sleeps badly")
     page.get_by_role("button", name="Save the draft").click()
     page.goto("/trials/calm-nights/biomarkers/")
     page.get_by_label("Interleukin-6, pg/mL").check()

@@ -14,6 +14,7 @@ from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
 from trials.models import (
     Arm,
+    ConsentForm,
     Criterion,
     Intervention,
     Laboratory,
@@ -27,6 +28,8 @@ from trials.registry.countries import COUNTRIES
 
 BUILT_IN_LABORATORY = "site"
 SITE_FACTOR = "site"
+# The first scope of every consent form.
+TAKING_PART = {"code": "trial", "name": "Taking part in the trial", "required": True}
 DEFAULT_MINIMIZATION_PROBABILITY = Decimal("0.80")
 
 
@@ -54,7 +57,7 @@ class ArmDesign:
 
 @dataclass(frozen=True)
 class VisitDesign:
-    """A visit as designed, in study days."""
+    """A visit as designed, in days from its anchor (study days)."""
 
     code: str
     name: str
@@ -62,6 +65,7 @@ class VisitDesign:
     target_day: int
     window_from: int
     window_to: int
+    anchor: str = Visit.Anchor.RANDOMIZATION
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ def create_trial(
                 allocation_provenance=allocation_provenance,
             )
             _write_design(trial, design)
+            if not trial.randomized_elsewhere:
+                ConsentForm.objects.create(trial=trial, version="1.0", scopes=[TAKING_PART])
             built_in = Laboratory.objects.create(trial=trial, code=BUILT_IN_LABORATORY, name="Entered at the site")
             LaboratoryTrial.objects.create(laboratory=built_in, trial=trial)
             if by.user is not None:
@@ -199,7 +205,8 @@ def revise_design(
     try:
         with audit.transaction(by=by) as event:
             require(by, Permission.TRIAL_DESIGN, trial)
-            draft = locked_draft(trial)
+            draft = Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
+            require_draft(draft)
             _check_design(design, of_the_trial.get("randomization_method", draft.randomization_method))
             for name, value in of_the_trial.items():
                 setattr(draft, name, value)
@@ -215,16 +222,14 @@ def revise_design(
     return draft
 
 
-def locked_draft(trial: Trial) -> Trial:
-    """Return the trial with its row locked; raise InConflict once it is registered. Inside an audited transaction."""
-    locked = Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
-    if locked.status != Trial.Status.DRAFT:
+def require_draft(trial: Trial) -> None:
+    """Raise InConflict once the trial is registered."""
+    if trial.status != Trial.Status.DRAFT:
         raise InConflict(
             "design_sealed",
             "The design was sealed at registration: arms, ratio, factors, codes, method and windows stay. "
             "Nothing was saved. Amend the protocol for what may still change.",
         )
-    return locked
 
 
 def _told(error: IntegrityError, slug: str) -> RuleBroken:

@@ -42,10 +42,10 @@ def trial_revise(request: HttpRequest, slug: str) -> HttpResponse:
     require(by, Permission.TRIAL_DESIGN, trial)
     require_draft(trial)
     forms = DesignForms(request.POST if request.method == "POST" else None, trial)
-    if request.method == "POST" and forms.is_valid():
-        if accepted(forms, lambda: revise_design(trial=trial, by=by, **forms.design)):
-            messages.success(request, _("The design is changed."))
-            return redirect("protocol", slug=slug)
+    sent = request.method == "POST" and forms.is_valid()
+    if sent and accepted(forms, lambda: revise_design(trial=trial, by=by, **forms.design)):
+        messages.success(request, _("The design is changed."))
+        return redirect("protocol", slug=slug)
     return _design_page(request, forms, trial)
 
 
