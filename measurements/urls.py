@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from measurements.views import biomarkers, cross_over, deviations, queries, schedule, submissions, verification, visit_form
+from measurements.views import (
+    biomarkers,
+    cross_over,
+    deviations,
+    queries,
+    schedule,
+    sessions,
+    submissions,
+    verification,
+    visit_form,
+)
 
 PARTICIPANT = "trials/<slug:slug>/participants/<participant_code:code>/"
 VISIT = f"{PARTICIPANT}visits/<slug:visit>/"
@@ -37,4 +47,8 @@ urlpatterns = [
     path("trials/<slug:slug>/source-verification/", verification.source_verification, name="source-verification"),
     path("trials/<slug:slug>/submissions/", submissions.submissions, name="submissions"),
     path("trials/<slug:slug>/submissions/<uuid:reference>/", submissions.submission, name="submission"),
+    path("trials/<slug:slug>/sessions/", sessions.sessions, name="sessions"),
+    path("trials/<slug:slug>/sessions/new/", sessions.session_record, name="session-record"),
+    path("trials/<slug:slug>/sessions/<int:number>/retract/", sessions.session_retract, name="session-retract"),
+    path("trials/<slug:slug>/therapy-groups/<slug:code>/session/", sessions.session_group, name="session-group"),
 ]
