@@ -16,11 +16,13 @@ PAGE_LENGTH = 50
 
 @require_GET
 def submissions(request: HttpRequest, slug: str) -> HttpResponse:
-    """List what laboratories delivered, the newest first."""
+    """List what laboratories delivered, the newest first; `held=yes` leaves those with rows that wait."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
-    page = Paginator(submissions_visible_to(by, trial).order_by("-id"), PAGE_LENGTH).get_page(request.GET.get("page"))
-    return render(request, "measurements/submissions.html", {"trial": trial, "page": page})
+    found = submissions_visible_to(by, trial).order_by("-id")
+    only_held = request.GET.get("held") == "yes"
+    page = Paginator(found.filter(held__gt=0) if only_held else found, PAGE_LENGTH).get_page(request.GET.get("page"))
+    return render(request, "measurements/submissions.html", {"trial": trial, "page": page, "only_held": only_held})
 
 
 @require_GET

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from analytics.selectors.tasks import KINDS, Task, tasks_of
@@ -83,11 +82,8 @@ def test_every_kind_has_words_and_a_page(trial) -> None:
         assert many.startswith("2 ")
 
 
-def test_the_first_page_shows_them_with_their_addresses(trial, participant) -> None:
-    client = Client()
-    client.force_login(
-        make_member(trial, "coordinator").user, backend="allauth.account.auth_backends.AuthenticationBackend"
-    )
+def test_the_first_page_shows_them_with_their_addresses(trial, participant, signed_in) -> None:
+    client = signed_in(make_member(trial, "coordinator"))
     page = client.get("/")
     (line,) = page.context["tasks"]
     assert line.words == "1 visit is overdue"
