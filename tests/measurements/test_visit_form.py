@@ -166,11 +166,11 @@ def test_attendance_is_a_day_or_a_reason(coordinator):
     assert Attendance.objects.get().missed_reason == "Moved away"
 
 
-@pytest.mark.parametrize("day", ["0001-01-01", "2026-02-05"])
-def test_a_visit_does_not_precede_screening(coordinator, day):
+@pytest.mark.parametrize("day", ["0001-01-01", "2026-02-20"])
+def test_a_visit_does_not_precede_consent(coordinator, day):
     answer = coordinator.post(f"{URL}attendance/", {"attended_on": day})
     assert answer.status_code == 422
-    assert "is too early: T-001-F can have attended from 2026-02-06 on" in answer.content.decode()
+    assert "is too early: T-001-F can have attended from 2026-02-21 on, the day of consent" in answer.content.decode()
     assert not Attendance.objects.exists()
 
 
