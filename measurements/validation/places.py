@@ -10,6 +10,7 @@ from measurements.validation.findings import Note, NotedError
 from measurements.validation.nearness import Nearness
 from measurements.validation.reference import Key, Reference, SpecimenRef
 from measurements.validation.sent import RowAsSent
+from trials.allocation.study_codes import meant_code
 
 
 class Place(Struct, frozen=True):
@@ -112,7 +113,8 @@ class Places:
             field = "participant" if row.visit else "specimen"
             raise NotedError(Note("field_missing", field, details={"needed_by": "every row"}))
         if code not in self._reference.participants:
-            raise NotedError(Note("participant_unknown", "participant", code, self._participants.nearest(code)))
+            near = meant_code(code, self._reference.participants) or self._participants.nearest(code)
+            raise NotedError(Note("participant_unknown", "participant", code, near))
         return code
 
     def _visit(self, row: RowAsSent) -> str:

@@ -7,6 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from trials.models import Criterion, Participant, Trial, Visit
+from trials.selectors.consent import THE_TRIAL
+
+MOST_CRITERIA = 100
 
 
 class ProblemSerializer(serializers.Serializer):
@@ -68,6 +71,7 @@ class TrialSerializer(serializers.ModelSerializer):
             "data_version",
             "is_open_label",
             "is_demonstration",
+            "is_rehearsal",
             "randomized_elsewhere",
             "planned_participants",
             "recruitment_starts",
@@ -150,18 +154,57 @@ class ParticipantSerializer(serializers.ModelSerializer):
 
 
 class ConsentSerializer(StrictSerializer):
-    """Consent: when, and to which version of the information sheet."""
+    """Consent: when, to which version of the information sheet, and to which of its scopes (taking part alone)."""
 
     on = serializers.DateField()
     version = serializers.CharField(max_length=40)
+    scope = serializers.ListField(
+        child=serializers.SlugField(max_length=20), default=lambda: [THE_TRIAL], max_length=50
+    )
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "array", "items": {"type": "boolean"}, "maxItems": 100},
+            {"type": "object", "additionalProperties": {"type": "boolean"}},
+        ]
+    }
+)
+class EligibilityField(serializers.Field):
+    """Answers to the criteria: a list in their order, or an object of criterion codes; true, false and nothing else."""
+
+    default_error_messages = {
+        "shape": "Send a list of true and false in the order of the criteria, or an object of criterion codes.",
+        "answer": "“{code}” is answered by true or false, not by {given}.",
+    }
+
+    def to_internal_value(self, data: Any) -> list[bool] | dict[str, bool]:
+        """Check the shape; which criteria there are is known to the service."""
+        if isinstance(data, dict):
+            answers = {str(code): given for code, given in data.items()}
+        elif isinstance(data, list):
+            answers = {str(place): given for place, given in enumerate(data, start=1)}
+        else:
+            self.fail("shape")
+        if len(answers) > MOST_CRITERIA:
+            self.fail("shape")
+        for code, given in answers.items():
+            if not isinstance(given, bool):
+                self.fail("answer", code=code[:40], given=repr(given)[:40])
+        return answers if isinstance(data, dict) else list(answers.values())
+
+    def to_representation(self, value: Any) -> Any:
+        """Give it back as it came."""
+        return value
 
 
 class EnrolSerializer(StrictSerializer):
-    """Somebody assessed for eligibility; `eligibility` answers the trial's criteria in their order."""
+    """Somebody assessed for eligibility; `eligibility` answers the trial's criteria by code, or in their order."""
 
     site = serializers.SlugField(max_length=20)
     screened_on = serializers.DateField(default=timezone.localdate)
-    eligibility = serializers.ListField(child=serializers.BooleanField(), default=list, max_length=100)
+    eligibility = EligibilityField(default=list)
     consent = ConsentSerializer(required=False)
 
 
@@ -169,44 +212,3 @@ class RandomizeSerializer(StrictSerializer):
     """The level of each stratification factor other than the site."""
 
     levels = serializers.DictField(child=serializers.CharField(max_length=100), default=dict)
-
-
-class ReasonCountSerializer(serializers.Serializer):
-    """A reason and how many gave it."""
-
-    reason = serializers.CharField()
-    count = serializers.IntegerField()
-
-    def to_representation(self, pair: tuple[str, int]) -> dict[str, Any]:
-        """Name the two parts."""
-        return dict(zip(("reason", "count"), pair, strict=True))
-
-
-class ArmCountsSerializer(serializers.Serializer):
-    """What became of one arm's participants; code, name and kind are empty where all arms are counted together."""
-
-    code = serializers.CharField()
-    name = serializers.CharField()
-    kind = serializers.CharField()
-    allocated = serializers.IntegerField()
-    received = serializers.IntegerField(allow_null=True)
-    not_started = serializers.IntegerField(allow_null=True)
-    discontinued = serializers.IntegerField(allow_null=True)
-    withdrawn = serializers.IntegerField()
-    lost_to_follow_up = serializers.IntegerField()
-    died = serializers.IntegerField()
-    completed = serializers.IntegerField()
-    data_use_withdrawn = serializers.IntegerField()
-    not_started_reasons = ReasonCountSerializer(many=True)
-    lost_reasons = ReasonCountSerializer(many=True)
-
-
-class ConsortSerializer(serializers.Serializer):
-    """The flow of participants, counted now; `is_pooled` says that all arms are counted together."""
-
-    assessed = serializers.IntegerField(allow_null=True)
-    excluded = ReasonCountSerializer(many=True)
-    consented = serializers.IntegerField(allow_null=True)
-    randomized = serializers.IntegerField()
-    is_pooled = serializers.BooleanField()
-    arms = ArmCountsSerializer(many=True)

@@ -3,6 +3,7 @@
 from django.db.models import QuerySet
 
 from trials.access import Actor, has_permission, require, sites_where
+from trials.allocation.study_codes import is_study_code, meant_code
 from trials.errors import NotFound
 from trials.models import Allocation, Arm, Participant, Trial
 from trials.permissions import Permission
@@ -22,8 +23,22 @@ def participants_visible_to(
 
 
 def visible_participant(code: str, by: Actor, trial: Trial) -> Participant:
-    """Return one participant; NotFound in the same words for a missing one and one of another site."""
-    return _only(participants_visible_to(by, trial).filter(code=code))
+    """Return one participant; NotFound in the same words for a missing one and one of another site.
+
+    It names the one code that was meant, where the check character tells a slip and only one that `by` may see fits.
+    """
+    visible = participants_visible_to(by, trial)
+    participant = visible.filter(code=code).first()
+    if participant is not None:
+        return participant
+    # A code that agrees with its check character is no slip: somebody else's stays as unknown as a missing one.
+    slip = not is_study_code(code, trial.code_prefix)
+    meant = meant_code(code, visible.values_list("code", flat=True)) if slip else None
+    sentence = "There is no participant of this code that you may see."
+    if meant is None:
+        raise NotFound("participant_unknown", sentence)
+    near = {"pointer": "", "field": "code", "code": "participant_unknown", "message": sentence, "did_you_mean": meant}
+    raise NotFound("participant_unknown", f"{sentence} Did you mean {meant}?", rows=[near])
 
 
 def person_in_enrolment(screening_number: int, by: Actor, trial: Trial) -> Participant:
