@@ -9,6 +9,7 @@ from measurements.views import (
     queries,
     schedule,
     sessions,
+    spirit,
     submissions,
     verification,
     visit_form,
@@ -18,6 +19,8 @@ PARTICIPANT = "trials/<slug:slug>/participants/<participant_code:code>/"
 VISIT = f"{PARTICIPANT}visits/<slug:visit>/"
 
 urlpatterns = [
+    path("trials/<slug:slug>/registration/schedule/", spirit.schedule, name="spirit-schedule"),
+    path("trials/<slug:slug>/registration/schedule/spirit.csv", spirit.schedule_csv, name="spirit-schedule-csv"),
     path("trials/<slug:slug>/biomarkers/", biomarkers.biomarkers, name="biomarkers"),
     path(VISIT, visit_form.visit_form, name="visit-form"),
     path(f"{VISIT}attendance/", visit_form.visit_attendance, name="visit-attendance"),

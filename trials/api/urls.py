@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from trials.api import views
+from trials.api import registration, views
 
 urlpatterns = [
     path("trials/", views.TrialList.as_view(), name="api-trials"),
     path("trials/<slug:slug>/", views.TrialDetail.as_view(), name="api-trial"),
     path("trials/<slug:slug>/visits/", views.VisitList.as_view(), name="api-visits"),
-    path("trials/<slug:slug>/consort/", views.Consort.as_view(), name="api-consort"),
+    path("trials/<slug:slug>/registration/who/", registration.WhoRecord.as_view(), name="api-registration-who"),
+    path("trials/<slug:slug>/registration/ctgov/", registration.CtgovRecord.as_view(), name="api-registration-ctgov"),
     path("trials/<slug:slug>/participants/", views.ParticipantList.as_view(), name="api-participants"),
     path(
         "trials/<slug:slug>/participants/<participant_code:code>/randomize/",

@@ -317,11 +317,12 @@ class DesignForms:
     def _criteria(self, kind: str, texts: Sequence[str]) -> list[CriterionDesign]:
         """The criteria of one kind; a text that stood there before keeps its code."""
         taken, number, made = set(self._known.values()), 0, []
+        prefix = "c" if kind == Criterion.Kind.INCLUSION else "x"
         for text in texts:
             code = self._known.get((kind, text), "")
             while not code:
                 number += 1
-                code = "" if (tried := f"{kind[:2]}{number}") in taken else tried
+                code = "" if (tried := f"{prefix}{number}") in taken else tried
             made.append(CriterionDesign(code, text, kind))
         return made
 

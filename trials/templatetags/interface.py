@@ -112,7 +112,12 @@ DESTINATIONS: Sequence[Destination] = (
     Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
     Destination(RESULTS, "exports", gettext_lazy("Exports"), needs=Permission.EXPORT),
     Destination(SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals")),
-    Destination(SETUP, "registration", gettext_lazy("Registration")),
+    Destination(
+        SETUP,
+        "registration",
+        gettext_lazy("Registration"),
+        ("registration-edit", "protocol-interventions", "protocol-amend", "spirit-schedule"),
+    ),
     Destination(SETUP, "randomization", gettext_lazy("Randomization")),
     Destination(SETUP, "consent-forms", gettext_lazy("Consent forms")),
     Destination(SETUP, "therapy-groups", gettext_lazy("Therapy groups")),
