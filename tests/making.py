@@ -13,7 +13,7 @@ from trials.access import Actor
 from trials.allocation.blocks import Scheme, Slot, permuted_blocks
 from trials.allocation.seed import open_seed
 from trials.models import Stratum, Trial, User
-from trials.services.design import ArmDesign, FactorDesign, create_trial
+from trials.services.design import ArmDesign, CriterionDesign, FactorDesign, create_trial
 from trials.services.lifecycle import change_status, register_trial
 from trials.services.people import create_account, grant_role
 from trials.services.sealing import allocation_key
@@ -35,6 +35,7 @@ def make_trial(
     status: str = "recruiting",
     is_open_label: bool = True,
     arms: Sequence[ArmDesign] = ARMS,
+    criteria: Sequence[CriterionDesign] = (),
     **more: Any,
 ) -> Trial:
     """Return a trial with two sites, a factor and two arms, recruiting unless asked otherwise; `more` of the design."""
@@ -48,6 +49,7 @@ def make_trial(
         factors=[
             FactorDesign(code, code.title(), [(level, level) for level in levels]) for code, levels in designed.items()
         ],
+        criteria=criteria,
         code_prefix="T",
         planned_participants=planned,
         is_open_label=is_open_label,

@@ -1,7 +1,7 @@
 """CALM-Sleep: simulated people, screened, consented and randomized through the platform's own services."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -12,8 +12,11 @@ from measurements.services.catalogue import Limits, add_assay, add_biomarkers
 from measurements.services.visits import record_attendance
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
+from studyplatform.demonstration.registrations import describe_calm_sleep
 from trials.models import Laboratory, Participant, Site, Trial
-from trials.services.design import ArmDesign, CriterionDesign, FactorDesign, create_trial
+from trials.selectors.consent import Scope, scopes_of, valid_form
+from trials.services.consent import add_consent_form
+from trials.services.design import ArmDesign, CriterionDesign, FactorDesign, SiteDesign, create_trial
 from trials.services.enrollment import exclude_participant, record_consent, record_event, screen_participant
 from trials.services.lifecycle import change_status
 from trials.services.randomization import randomize_participant
@@ -26,8 +29,23 @@ CRITERIA = (
 )
 # The laboratory sends its own short name; the platform knows it as an alias.
 CATALOGUE_CODE = {"NK": "NKC"}
-# Of those allocated to the therapy, two did not begin it.
+UNMET = {
+    "No insomnia disorder": "insomnia",
+    "Anti-inflammatory medication": "infection",
+    "Acute infection": "infection",
+    "Shift work": "shift_work",
+}
+"""What was written down, and the criterion that it is about."""
+
+# Of those allocated to the therapy, some did not begin it, and some stopped; all stay in follow-up.
 NOT_STARTED = (5, 33)
+DISCONTINUED = {12: "No time for the sessions", 47: "Felt better"}
+DISCONTINUED_AFTER = timedelta(days=24)
+NEW_CONSENT_AFTER = timedelta(days=150)
+OPTIONAL_SCOPES = (
+    Scope("biobank", "Samples may be kept for later research"),
+    Scope("contact", "May be asked about later studies"),
+)
 
 
 class Enrolled(NamedTuple):
@@ -47,9 +65,9 @@ def make_calm_sleep(today: date) -> Trial:
         by=PLATFORM,
         arms=(
             ArmDesign("cbt_i", "CBT for insomnia", "intervention", intervention_type="cbt"),
-            ArmDesign("waitlist", "Waitlist", "waitlist", is_reference=True),
+            ArmDesign("waitlist", "Waitlist", "waitlist", is_reference=True, crosses_over_to="cbt_i"),
         ),
-        sites=(("leeds", "Leeds"), ("ghent", "Ghent")),
+        sites=(SiteDesign("leeds", "Leeds", "Leeds", "GB"), SiteDesign("ghent", "Ghent", "Ghent", "BE")),
         factors=(FactorDesign("sex", "Sex", (("F", "Female"), ("M", "Male"))),),
         code_prefix=simulation.CODE_PREFIX,
         planned_participants=simulation.PLANNED,
@@ -61,6 +79,15 @@ def make_calm_sleep(today: date) -> Trial:
     )
     add_biomarkers(
         trial=trial, biomarkers=tuple(CATALOGUE_CODE.get(code, code) for code in simulation.MARKERS), by=PLATFORM
+    )
+    describe_calm_sleep(trial, today)
+    add_consent_form(
+        trial=trial,
+        version="2.0",
+        scopes=OPTIONAL_SCOPES,
+        valid_from=simulation.recruitment_starts(today) + NEW_CONSENT_AFTER,
+        asks_again=True,
+        by=PLATFORM,
     )
     trial = register_trial(trial=trial, by=PLATFORM)
     return change_status(trial=trial, to="recruiting", by=PLATFORM)
@@ -80,12 +107,13 @@ def enrol(trial: Trial, today: date) -> None:
 
 
 def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
+    unmet = [UNMET[person.exclusion_reason]] if person.excluded == "ineligible" else []
     participant = screen_participant(
         trial=trial,
         site=site,
         by=PLATFORM,
         screened_on=person.screened_on,
-        eligibility={each.code: (each.kind == "inclusion") is (person.excluded != "ineligible") for each in CRITERIA},
+        eligibility={each.code: (each.kind == "inclusion") is (each.code not in unmet) for each in CRITERIA},
     )
     if person.excluded:
         return exclude_participant(
@@ -94,6 +122,7 @@ def _screened(trial: Trial, site: Site, person: ScreenedPerson) -> Participant:
             by=PLATFORM,
             on=person.screened_on,
             note=person.exclusion_reason,
+            unmet=unmet,
         )
     return participant
 
@@ -102,13 +131,30 @@ def _randomize(person: ScreenedPerson, participant: Participant) -> None:
     """Consent, in the order of randomization, so that study codes count in the order that people know."""
     if person.consented_on is None or person.randomized_on is None:
         raise ValueError(f"{person.code} was not enrolled")
-    participant = record_consent(participant=participant, by=PLATFORM, on=person.consented_on, version="1.0")
+    participant = _consented(person, participant, person.consented_on)
     allocation = randomize_participant(
         participant=participant, by=PLATFORM, levels={"sex": person.sex}, on=person.randomized_on
     )
     if allocation.arm.kind == "intervention":
         kind = "intervention_not_started" if person.enrolment in NOT_STARTED else "intervention_started"
         record_event(participant=participant, kind=kind, by=PLATFORM, on=person.randomized_on)
+        if person.enrolment in DISCONTINUED:
+            record_event(
+                participant=participant,
+                kind="intervention_discontinued",
+                by=PLATFORM,
+                on=person.randomized_on + DISCONTINUED_AFTER,
+                reason=DISCONTINUED[person.enrolment],
+            )
+
+
+def _consented(person: ScreenedPerson, participant: Participant, on: date) -> Participant:
+    """Record consent to the version of that day; most agree to every part of it."""
+    form = valid_form(participant.trial, on)
+    if form is None:
+        raise ValueError(f"no consent form was valid on {on}")
+    agreed = [each.code for each in scopes_of(form) if each.required or (person.enrolment or 0) % 4]
+    return record_consent(participant=participant, by=PLATFORM, on=on, version=form.version, scope=agreed)
 
 
 def describe_assays(trial: Trial, laboratory: Laboratory) -> None:

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from tests.making import PLATFORM, make_member, make_trial
-from trials import audit
 from trials.errors import InConflict, NotAllowed, RuleBroken
-from trials.models import Criterion, Participant, ParticipantEvent, Trial
+from trials.models import Participant, ParticipantEvent, Site, Trial
+from trials.services.design import CriterionDesign
 from trials.services.enrollment import (
     AFTER_RANDOMIZATION,
     Consent,
@@ -51,11 +51,11 @@ def randomized(trial, site) -> Participant:
     ).participant
 
 
-def with_criteria(trial) -> None:
-    with audit.transaction(by=PLATFORM) as event:
-        for code, text in (("adult", "Adult"), ("sleep", "Sleeps badly")):
-            Criterion.objects.create(trial=trial, code=code, text=text)
-        event.record("criteria.added", trial=trial)
+def with_criteria() -> tuple[Trial, Site]:
+    """Return a trial with two criteria, and its site."""
+    criteria = [CriterionDesign("adult", "Adult"), CriterionDesign("sleep", "Sleeps badly")]
+    trial = make_trial("asking", criteria=criteria)
+    return trial, trial.sites.get(code="leeds")
 
 
 def code_of(refusal, call) -> str:
@@ -102,16 +102,16 @@ def test_a_form_sent_twice_screens_one_person(trial, site) -> None:
         ([True, False], Consent(DAY, "1.0"), "excluded"),
     ],
 )
-def test_eligibility_decides(trial, site, answers, consent, state) -> None:
-    with_criteria(trial)
+def test_eligibility_decides(answers, consent, state) -> None:
+    trial, site = with_criteria()
     participant = enroll_participant(
         trial=trial, site=site, by=PLATFORM, screened_on=DAY, eligibility=answers, consent=consent
     )
     assert participant.state == state
 
 
-def test_every_criterion_is_answered(trial, site) -> None:
-    with_criteria(trial)
+def test_every_criterion_is_answered() -> None:
+    trial, site = with_criteria()
 
     def enroll():
         enroll_participant(trial=trial, site=site, by=PLATFORM, screened_on=DAY, eligibility=[True])
@@ -128,8 +128,8 @@ def test_nobody_consents_twice(trial, site) -> None:
     assert code_of(InConflict, consent) == "state_wrong"
 
 
-def test_no_consent_of_somebody_not_eligible(trial, site) -> None:
-    with_criteria(trial)
+def test_no_consent_of_somebody_not_eligible() -> None:
+    trial, site = with_criteria()
     participant = screened(trial, site, eligibility={"adult": False})
 
     def consent():

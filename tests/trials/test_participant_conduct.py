@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.making import PLATFORM, make_member, make_trial
+from trials import audit
 from trials.access import Actor
 from trials.course import STATE_AFTER, state_after
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
@@ -22,9 +23,15 @@ from trials.services.consent import add_consent_form, decline_reconsent, record_
 from trials.services.design import CriterionDesign
 from trials.services.enrollment import enroll_participant, exclude_participant, record_consent, record_event
 from trials.services.identities import Identity, erase_identity, read_identity, record_identity
+from trials.services.people import create_account
 from trials.services.randomization import randomize_participant
 from trials.services.retraction import retract_event
 
+CRITERIA = (
+    CriterionDesign("adult", "Adult"),
+    CriterionDesign("well", "Well"),
+    CriterionDesign("shift", "Shift work", "exclusion"),
+)
 pytestmark = pytest.mark.django_db
 DAY = timezone.localdate()
 CANARY = "Wilhelmina Zauberfisch"
@@ -101,7 +108,7 @@ def test_those_with_an_older_consent_are_due_until_they_answered(trial) -> None:
 
 
 def test_unmet_criteria_are_kept_with_the_exclusion() -> None:
-    trial = make_criteria_trial()
+    trial = make_trial(criteria=CRITERIA)
     person = enroll_participant(
         trial=trial,
         site=trial.sites.first(),
@@ -113,30 +120,8 @@ def test_unmet_criteria_are_kept_with_the_exclusion() -> None:
     assert (person.state, excluded.reason, excluded.detail["unmet"]) == ("excluded", "ineligible", ["well", "shift"])
 
 
-def make_criteria_trial() -> Trial:
-    """Return a recruiting trial with three criteria."""
-    from trials.services.design import create_trial
-    from trials.services.lifecycle import change_status, register_trial
-    from tests.making import ARMS
-
-    trial = create_trial(
-        slug="crit",
-        title="CRIT",
-        by=PLATFORM,
-        arms=ARMS,
-        sites=[("leeds", "Leeds")],
-        code_prefix="C",
-        criteria=(
-            CriterionDesign("adult", "Adult"),
-            CriterionDesign("well", "Well"),
-            CriterionDesign("shift", "Shift work", "exclusion"),
-        ),
-    )
-    return change_status(trial=register_trial(trial=trial, by=PLATFORM), to="recruiting", by=PLATFORM)
-
-
 def test_each_criterion_that_is_wrong_is_named() -> None:
-    trial = make_criteria_trial()
+    trial = make_trial(criteria=CRITERIA)
     with pytest.raises(RuleBroken) as refused:
         enroll_participant(
             trial=trial,
@@ -246,8 +231,6 @@ def test_a_slip_in_a_code_is_understood_among_those_who_may_be_seen(trial, signe
 @pytest.fixture
 def keeping(trial, settings) -> Participant:
     """A participant at a site that keeps identifiers, in an installation with a key."""
-    from trials import audit
-
     settings.IDENTIFIER_KEY = KEY
     with audit.transaction(by=PLATFORM) as event:
         Site.objects.filter(trial=trial, code="leeds").update(keeps_identifiers=True)
@@ -264,7 +247,7 @@ def dump() -> str:
         for table in tables:
             cursor.execute("SELECT has_table_privilege(current_user, %s, 'SELECT')", [table])
             if cursor.fetchone()[0]:
-                cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" t')  # noqa: S608 - names from the catalogue
+                cursor.execute(f'SELECT row_to_json(t)::text FROM "{table}" t')
                 texts += [row for (row,) in cursor.fetchall()]
     return "\n".join(texts)
 
@@ -299,8 +282,6 @@ def test_nobody_else_opens_the_page(keeping, trial, signed_in, role, site, statu
 
 
 def test_an_administrator_reads_no_identifiers(keeping, trial) -> None:
-    from trials.services.people import create_account
-
     user = create_account(email="a@example.org", name="A", password="a long enough password", by=PLATFORM)
     user.is_administrator = True
     with pytest.raises(NotAllowed):
@@ -311,8 +292,6 @@ def test_a_seal_is_bound_to_its_participant_and_erasing_needs_no_key(keeping, tr
     other = randomized(trial)
     for person in (keeping, other):
         record_identity(participant=person, identity=Identity(name=CANARY), by=PLATFORM)
-    from trials import audit
-
     with audit.transaction(by=PLATFORM) as event:
         sealed = ParticipantIdentity.objects.get(participant=other).ciphertext
         ParticipantIdentity.objects.filter(participant=keeping).update(ciphertext=sealed)
