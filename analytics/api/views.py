@@ -85,7 +85,7 @@ class ExportDetail(APIView):
         return Response(export_shape(visible_export(reference, actor_of(request))))
 
 
-class _AnyType(BaseContentNegotiation):
+class AnyType(BaseContentNegotiation):
     """A file has one type, whatever the caller would rather have."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
@@ -100,7 +100,7 @@ class _AnyType(BaseContentNegotiation):
 class ExportDownload(APIView):
     """The file of a finished export."""
 
-    content_negotiation_class = _AnyType
+    content_negotiation_class = AnyType
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY, **PROBLEMS, 409: PROBLEM})
     def get(self, request: Request, reference: UUID) -> FileResponse:
@@ -136,7 +136,7 @@ CSV = extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR, **PROBLEMS})
 class ParticipantsCsv(APIView):
     """Participants as CSV."""
 
-    content_negotiation_class = _AnyType
+    content_negotiation_class = AnyType
 
     def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per participant; the arm only for those who see allocations."""
@@ -147,7 +147,7 @@ class ParticipantsCsv(APIView):
 class ResultsCsv(APIView):
     """Results as CSV."""
 
-    content_negotiation_class = _AnyType
+    content_negotiation_class = AnyType
 
     def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per result, as sent and as used."""
@@ -158,7 +158,7 @@ class ResultsCsv(APIView):
 class AnalysisCsv(APIView):
     """The analysis-ready table as CSV."""
 
-    content_negotiation_class = _AnyType
+    content_negotiation_class = AnyType
 
     def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream one row per randomized participant, biomarker and follow-up visit, the baseline beside it."""
@@ -169,7 +169,7 @@ class AnalysisCsv(APIView):
 class EstimatesCsv(APIView):
     """The estimates as CSV, for those entitled to see outcomes by arm."""
 
-    content_negotiation_class = _AnyType
+    content_negotiation_class = AnyType
 
     def get(self, request: Request, slug: str) -> HttpResponse | StreamingHttpResponse:
         """Stream every estimate of the newest run in full precision."""

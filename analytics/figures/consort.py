@@ -1,87 +1,81 @@
 """The flow of participants after CONSORT 2025: assessed, excluded, randomized, and each arm to its analysis.
 
-One arm alone stands for all of them: that is what a blinded viewer gets.
+One arm alone stands for all of them: that is what a blinded viewer gets. Arms stand side by side while each has room
+for its words; more of them go into bands below each other, on a phone one arm a band.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from analytics.figures import palette, svg
 
 WIDTH: Final = 640.0
-LEAST_ARM_WIDTH: Final = 150.0
+LEAST_ARM_WIDTH: Final = 184.0
 LARGEST_ARM_WIDTH: Final = 320.0
+ENROLMENT_WIDTH: Final = 290.0
 GAP: Final = 28.0
 DROP: Final = 30.0
+TRUNK: Final = 22.0
 PADDING: Final = 12.0
 LINE: Final = 19.0
 TITLE_SIZE: Final = 14.0
 DETAIL_SIZE: Final = 13.0
-
-Reasons = tuple[tuple[str, int], ...]
+INDENT: Final = "\N{NO-BREAK SPACE}" * 3
 
 
 @dataclass(frozen=True)
-class ArmFlow:
-    """One arm (or all of them together) from allocation to analysis; `kind` chooses the colour, empty for none."""
+class Step:
+    """A box: its heading, the count that is printed after it, and lines under it; indented where they are reasons."""
 
-    name: str
-    allocated: int
-    received: int
-    followed_up: int
+    heading: str
+    n: int | None = None
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmColumn:
+    """One arm (or all of them together) from allocation to analysis; `kind` chooses the colour, empty for none.
+
+    All arms of a flow have the same number of steps.
+    """
+
+    steps: tuple[Step, ...]
     kind: str = ""
-    not_received: Reasons = ()
-    lost: Reasons = ()
-    not_yet_due: int = 0
-    analysed: int | None = None
-    missed: int = 0
-    withdrawn: int = 0
-
-
-@dataclass(frozen=True)
-class FlowWords:
-    """The words on the chart, for translation."""
-
-    assessed: str = "Assessed for eligibility"
-    excluded: str = "Excluded"
-    randomized: str = "Randomized"
-    received: str = "Received as allocated: {n}"
-    not_received: str = "Did not receive: {n}"
-    followed_up: str = "{visit}: {n} of {total}"
-    lost: str = "Lost to follow-up: {n}"
-    not_yet_due: str = "Not yet due: {n}"
-    analysed: str = "Analysed"
-    missed: str = "Missed: {n}"
-    withdrawn: str = "Data use withdrawn: {n}"
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Counts of a trial; `assessed` is None where a trial was randomized elsewhere and nobody knows."""
+    """The boxes of a trial; `assessed` and `excluded` are None where a trial was randomized elsewhere: nobody knows."""
 
     title: str
     description: str
-    randomized: int
-    arms: tuple[ArmFlow, ...]
-    assessed: int | None = None
-    excluded: Reasons = ()
-    visit: str = "Six-month visit"
-    words: FlowWords = field(default_factory=FlowWords)
+    randomized: Step
+    arms: tuple[ArmColumn, ...]
+    assessed: Step | None = None
+    excluded: Step | None = None
 
     def __post_init__(self) -> None:
-        """Raises ValueError without an arm or with a negative count."""
+        """Raises ValueError without an arm, for arms of different length, or with a negative count."""
         if not self.arms:
             raise ValueError("A flow needs at least one arm; all arms together count as one.")
-        if min(self.randomized, self.assessed or 0, *(arm.allocated for arm in self.arms)) < 0:
+        if len({len(arm.steps) for arm in self.arms}) != 1 or not self.arms[0].steps:
+            raise ValueError("All arms of a flow need the same steps.")
+        before = [step for step in (self.assessed, self.excluded, self.randomized) if step is not None]
+        if any((step.n or 0) < 0 for step in [*before, *(step for arm in self.arms for step in arm.steps)]):
             raise ValueError("Counts cannot be negative.")
+
+
+def reason(words: str) -> str:
+    """A line that belongs to the one above it."""
+    return INDENT + words
 
 
 @dataclass(frozen=True)
 class _Box:
-    """A box with its heading and the lines under it."""
+    """A box with its heading and the lines under it, wrapped to its width."""
 
     x: float
     y: float
@@ -111,35 +105,34 @@ class _Box:
             stroke=palette.STROKE[self.kind],
             stroke_width=None if self.kind == "box" else 1.8,
         )
-        baseline = self.y + PADDING + 12
+        left, baseline = self.x + PADDING, self.y + PADDING + 12
         parts = [frame]
         for index, content in enumerate(self.heading):
-            parts.append(svg.text(self.middle, baseline + LINE * index, content, anchor="middle", weight=600))
+            parts.append(svg.text(left, baseline + LINE * index, content, weight=600))
         for index, content in enumerate(self.details, start=len(self.heading)):
-            y = baseline + LINE * index
-            parts.append(svg.text(self.middle, y, content, anchor="middle", size=DETAIL_SIZE, kind="muted"))
+            # A leading space would be dropped; the indent becomes a place.
+            words = content.lstrip("\N{NO-BREAK SPACE}")
+            x = left + svg.text_width(content[: len(content) - len(words)], DETAIL_SIZE)
+            parts.append(svg.text(x, baseline + LINE * index, words, size=DETAIL_SIZE, kind="muted"))
         return parts
 
 
-def _box(x: float, y: float, width: float, heading: str, details: Sequence[str] = (), kind: str = "box") -> _Box:
-    """A box whose lines are wrapped to its width."""
+def _box(x: float, y: float, width: float, step: Step, kind: str = "box") -> _Box:
     room = width - 2 * PADDING
-    lines = [line for detail in details for line in svg.wrap(detail, room, DETAIL_SIZE)]
-    return _Box(x, y, width, svg.wrap(heading, room, TITLE_SIZE), lines, kind)
+    # The count stays on one line: the spaces in it do not break.
+    count = "" if step.n is None else f" (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{step.n:,})"
+    heading = svg.wrap(step.heading + count, room / _BOLD, TITLE_SIZE)
+    return _Box(x, y, width, heading, [part for line in step.lines for part in _wrapped(line, room)], kind)
 
 
-def _with_n(words: str, n: int) -> str:
-    """The count stays on one line: the spaces in it do not break."""
-    return f"{words} (n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{n:,})"
+_BOLD: Final = 1.08
+"""How much wider a heading is than plain text of its size."""
 
 
-def _listed(heading: str, reasons: Reasons) -> list[str]:
-    """`Lost to follow-up: 3` and its reasons; nothing where there are none."""
-    total = sum(n for _, n in reasons)
-    if not total:
-        return []
-    named = [f"{reason} {n:,}" for reason, n in reasons if reason]
-    return [heading.format(n=f"{total:,}"), *named]
+def _wrapped(line: str, room: float) -> list[str]:
+    words = line.lstrip("\N{NO-BREAK SPACE}")
+    indent = line[: len(line) - len(words)]
+    return [indent + part for part in svg.wrap(words, room - svg.text_width(indent, DETAIL_SIZE), DETAIL_SIZE)]
 
 
 def _arrow(x1: float, y1: float, x2: float, y2: float) -> list[str]:
@@ -152,86 +145,72 @@ def _arrow(x1: float, y1: float, x2: float, y2: float) -> list[str]:
 
 
 def consort_flow(flow: Flow, width: float = WIDTH) -> str:
-    """The diagram; 640 units suit a card, 340 a phone, and many arms make it wider."""
-    gap = GAP * width / WIDTH
-    width = max(width, len(flow.arms) * (LEAST_ARM_WIDTH + gap) - gap)
-    top, randomized = _enrolment(flow, width)
-    lefts, arm_width = _columns(len(flow.arms), width, gap, randomized.middle)
-    rows = _arm_rows(flow, lefts, arm_width, randomized.bottom + DROP + (DROP if len(flow.arms) > 1 else 0))
-    parts = [*top, *_fork(randomized, rows[0]), *_draw_rows(rows)]
-    bottom = max(box.bottom for box in rows[-1])
-    return svg.figure(width, math.ceil(bottom) + 2, flow.title, flow.description, parts, kind="consort")
+    """The diagram; 960 units suit a page, 640 a card, 340 a phone."""
+    gap = GAP * min(1.0, width / WIDTH)
+    columns = max(1, int((width - TRUNK + gap) // (LEAST_ARM_WIDTH + gap)))
+    is_one_band = len(flow.arms) <= columns
+    top, randomized = _enrolment(flow, width, is_one_band=is_one_band)
+    if is_one_band:
+        lefts, arm_width = _columns(len(flow.arms), width, gap, randomized.middle)
+        first = randomized.bottom + DROP + (DROP if len(flow.arms) > 1 else 0)
+        rows = _arm_rows(flow.arms, lefts, arm_width, first)
+        body, bottom = [*_fork(randomized, rows[0]), *_draw_rows(rows)], _bottom(rows)
+    else:
+        body, bottom = _bands(flow.arms, columns, width, gap, randomized)
+    return svg.figure(width, math.ceil(bottom) + 2, flow.title, flow.description, [*top, *body], kind="consort")
 
 
 def _columns(arms: int, width: float, gap: float, middle: float) -> tuple[list[float], float]:
-    """Where each arm's boxes begin, and how wide they are; one arm alone stands straight below the randomization."""
+    """Where each arm's boxes begin, and how wide they are; one arm alone stands below the randomization."""
     if arms == 1:
-        alone = min(LARGEST_ARM_WIDTH, 2 * middle - 2)
-        return [middle - alone / 2], alone
+        alone = min(LARGEST_ARM_WIDTH, width - 2)
+        return [max(1.0, middle - alone / 2)], alone
     arm_width = min(LARGEST_ARM_WIDTH, (width - 2 - gap * (arms - 1)) / arms)
     used = arm_width * arms + gap * (arms - 1)
     return [(width - used) / 2 + index * (arm_width + gap) for index in range(arms)], arm_width
 
 
-def _enrolment(flow: Flow, width: float) -> tuple[list[str], _Box]:
+def _enrolment(flow: Flow, width: float, *, is_one_band: bool) -> tuple[list[str], _Box]:
     """Assessed, excluded and randomized; the last box is where the arms begin."""
-    box_width = min(290.0, width * 0.6)
+    box_width = min(ENROLMENT_WIDTH, width * 0.6)
     # Left of the middle, so that the box of the excluded beside the arrow has room for its reasons.
-    left = width * 0.08 if flow.assessed is not None and width < WIDTH else (width - box_width) / 2
-    middle = left + box_width / 2
-    if flow.assessed is None:
-        randomized = _box(left, 1, box_width, _with_n(flow.words.randomized, flow.randomized))
+    is_left = not is_one_band or (flow.assessed is not None and width < WIDTH)
+    left = 1.0 if is_left else (width - box_width) / 2
+    middle = left + (box_width / 2 if not is_left else min(box_width / 2, width * 0.16))
+    if flow.assessed is None or flow.excluded is None:
+        randomized = _box(left, 1, box_width, flow.randomized)
         return randomized.draw(), randomized
-    assessed = _box(left, 1, box_width, _with_n(flow.words.assessed, flow.assessed))
-    total = sum(n for _, n in flow.excluded)
-    details = [f"{reason} {n:,}" for reason, n in flow.excluded]
+    assessed = _box(left, 1, box_width, flow.assessed)
     aside = middle + GAP
-    excluded = _box(aside, assessed.bottom + 18, width - 1 - aside, _with_n(flow.words.excluded, total), details)
-    randomized = _box(left, excluded.bottom + 22, box_width, _with_n(flow.words.randomized, flow.randomized))
+    excluded = _box(aside, assessed.bottom + 18, min(width - 1 - aside, 1.4 * ENROLMENT_WIDTH), flow.excluded)
+    randomized = _box(left, excluded.bottom + 22, box_width, flow.randomized)
     level = (excluded.y + excluded.bottom) / 2
     arrows = [*_arrow(middle, assessed.bottom, middle, randomized.y), *_arrow(middle, level, excluded.x, level)]
     return [*assessed.draw(), *excluded.draw(), *randomized.draw(), *arrows], randomized
 
 
-def _arm_rows(flow: Flow, lefts: list[float], width: float, top: float) -> list[list[_Box]]:
-    """Allocation, follow-up and analysis, each a row of one box an arm; a row starts below the tallest of the last."""
+def _arm_rows(arms: Sequence[ArmColumn], lefts: Sequence[float], width: float, top: float) -> list[list[_Box]]:
+    """A row of one box an arm for each step; a row starts below the tallest of the last."""
     rows: list[list[_Box]] = []
-    for stage in (_allocation, _follow_up, _analysis):
-        row = [
-            _box(left, top, width, *text, _colour(arm))
-            for left, arm in zip(lefts, flow.arms, strict=True)
-            if (text := stage(flow, arm))
-        ]
-        if row:
-            rows.append(row)
-            top = max(box.bottom for box in row) + DROP
+    for index in range(len(arms[0].steps)):
+        row = [_box(left, top, width, arm.steps[index], _colour(arm)) for left, arm in zip(lefts, arms, strict=True)]
+        rows.append(row)
+        top = max(box.bottom for box in row) + DROP
     return rows
 
 
-def _colour(arm: ArmFlow) -> str:
+def _bottom(rows: Sequence[Sequence[_Box]]) -> float:
+    return max(box.bottom for box in rows[-1])
+
+
+def _colour(arm: ArmColumn) -> str:
     return palette.arm_class(arm.kind) if arm.kind else "box"
-
-
-def _allocation(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]]:
-    received = flow.words.received.format(n=f"{arm.received:,}")
-    return _with_n(arm.name, arm.allocated), [received, *_listed(flow.words.not_received, arm.not_received)]
-
-
-def _follow_up(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]]:
-    words = flow.words
-    heading = words.followed_up.format(visit=flow.visit, n=f"{arm.followed_up:,}", total=f"{arm.allocated:,}")
-    others = ((words.missed, arm.missed), (words.withdrawn, arm.withdrawn), (words.not_yet_due, arm.not_yet_due))
-    return heading, [*_listed(words.lost, arm.lost), *(word.format(n=f"{n:,}") for word, n in others if n)]
-
-
-def _analysis(flow: Flow, arm: ArmFlow) -> tuple[str, list[str]] | None:
-    return None if arm.analysed is None else (_with_n(flow.words.analysed, arm.analysed), [])
 
 
 def _fork(origin: _Box, arms: list[_Box]) -> list[str]:
     """From the randomization to every arm."""
     if len(arms) == 1:
-        return _arrow(origin.middle, origin.bottom, arms[0].middle, arms[0].y)
+        return _arrow(origin.middle, origin.bottom, origin.middle, arms[0].y)
     level = origin.bottom + DROP
     parts = [
         svg.line(origin.middle, origin.bottom, origin.middle, level, "flow"),
@@ -240,11 +219,34 @@ def _fork(origin: _Box, arms: list[_Box]) -> list[str]:
     return [*parts, *(piece for arm in arms for piece in _arrow(arm.middle, level, arm.middle, arm.y))]
 
 
+def _bands(arms: Sequence[ArmColumn], columns: int, width: float, gap: float, origin: _Box) -> tuple[list[str], float]:
+    """Arms in bands of `columns`; a trunk at the left leads from the randomization to each band."""
+    arm_width = (width - 1 - TRUNK - gap * (columns - 1)) / columns
+    lefts = [TRUNK + index * (arm_width + gap) for index in range(columns)]
+    parts: list[str] = []
+    trunk, bottom, level = TRUNK / 2, origin.bottom, origin.bottom
+    for start in range(0, len(arms), columns):
+        band = arms[start : start + columns]
+        level = bottom + DROP
+        rows = _arm_rows(band, lefts[: len(band)], arm_width, level + (DROP if columns > 1 else 0))
+        parts += _branches(rows[0], trunk, level) + _draw_rows(rows)
+        bottom = _bottom(rows)
+        level = level if columns > 1 else rows[0][0].y + LINE
+    return [svg.line(trunk, origin.bottom, trunk, level, "flow"), *parts], bottom
+
+
+def _branches(boxes: Sequence[_Box], trunk: float, level: float) -> list[str]:
+    """From the trunk into a lone box from the side, or over several and down into each."""
+    if level == boxes[0].y:
+        return _arrow(trunk, boxes[0].y + LINE, boxes[0].x, boxes[0].y + LINE)
+    over = svg.line(trunk, level, boxes[-1].middle, level, "flow")
+    return [over, *(piece for box in boxes for piece in _arrow(box.middle, level, box.middle, box.y))]
+
+
 def _draw_rows(rows: list[list[_Box]]) -> list[str]:
     """All boxes, and an arrow from each to the one of the same arm below it."""
     parts = [piece for row in rows for box in row for piece in box.draw()]
     for upper, lower in pairwise(rows):
-        for box in lower:
-            above = next(candidate for candidate in upper if candidate.x == box.x)
-            parts += _arrow(box.middle, above.bottom, box.middle, box.y)
+        for above, below in zip(upper, lower, strict=True):
+            parts += _arrow(below.middle, above.bottom, below.middle, below.y)
     return parts

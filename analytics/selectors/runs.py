@@ -8,7 +8,7 @@ from django.utils import timezone
 from analytics.models import AnalysisPlan, EstimateRun
 from trials.models import Trial
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Raised with every change of the engine that can change a number; all trials are then recomputed."""
 
 RETRY_FAILED_AFTER = timedelta(minutes=10)

@@ -38,7 +38,15 @@ def _describe(outcomes: Outcomes, measure: Measure, visit: str, pair: OutcomeDat
         if each.arm in changes:
             numbers["change"] = {name: value for name, value in changes[each.arm].items() if name != "arm"}
         yield Description(measure.code, visit, each.arm, numbers)
-    yield Description(measure.code, visit, POOLED, _pooled(data, paired_values(pair) if pair else None))
+    pooled = _pooled(data, paired_values(pair) if pair else None)
+    # At baseline nobody has received anything: what all arms together look like there is everybody's to see.
+    yield Description(measure.code, visit, POOLED, pooled if pair else pooled | _together(data))
+
+
+def _together(data: OutcomeData) -> dict[str, Any]:
+    """Describe everybody randomized as if they were one arm."""
+    (described,) = describe_visit(data.follow_up, data.follow_up_censored, np.zeros_like(data.arm), (POOLED,))
+    return {name: value for name, value in asdict(described).items() if name != "arm"}
 
 
 def _pooled(data: OutcomeData, pairs: Pairs | None) -> dict[str, Any]:

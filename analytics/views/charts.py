@@ -8,20 +8,20 @@ from django.utils import timezone
 from django.utils.dates import MONTHS_3
 from django.utils.translation import gettext as _
 
-from analytics.figures.consort import ArmFlow, Flow, FlowWords, consort_flow
+from analytics.figures.consort import consort_flow
 from analytics.figures.forest import SHIELDS_2020, Forest, ForestGroup, ForestRow, ForestWords, forest_plot
 from analytics.figures.forest_narrow import narrow_forest_plot
 from analytics.figures.precision import Precision, PrecisionPoint, PrecisionWords, width_tracker
 from analytics.figures.recruitment import Recruitment, RecruitmentWords, recruitment_chart
 from analytics.models import EffectEstimate
-from analytics.selectors.overview import Progress
+from analytics.selectors.flow import TrialFlow
 from analytics.selectors.precision import PooledPrecision
+from analytics.views.flow_words import flow_figure
 from measurements.models import Biomarker
-from trials.models import Arm, Intervention, ParticipantEvent, Trial, Visit
-from trials.selectors.consort import ArmCounts, ConsortCounts
+from trials.models import Arm, Intervention, Trial, Visit
 from trials.selectors.recruitment import RecruitmentCounts
 
-NARROW = 340.0
+PAGE, CARD, NARROW = 960.0, 640.0, 340.0
 IMMUNE = {
     Biomarker.OutcomeClass.PROINFLAMMATORY,
     Biomarker.OutcomeClass.ANTIINFLAMMATORY,
@@ -124,65 +124,10 @@ def precision_chart(trial: Trial, precision: PooledPrecision) -> Chart:
     return Chart(width_tracker(drawn), width_tracker(drawn, NARROW))
 
 
-def flow_chart(counts: ConsortCounts, visit: Visit, progress: Mapping[str, Progress]) -> Chart:
-    """Return the CONSORT flow, with one column per arm or one for all of them."""
-    started = any(arm.received or arm.not_started for arm in counts.arms)
-    flow = Flow(
-        title=_("Flow of participants"),
-        description=_("From assessment to follow-up: %(n)d randomized.") % {"n": counts.randomized},
-        randomized=counts.randomized,
-        arms=tuple(_arm_flow(arm, progress.get(arm.code, Progress())) for arm in counts.arms),
-        assessed=counts.assessed,
-        excluded=tuple((str(ParticipantEvent.ExclusionReason(reason).label), n) for reason, n in counts.excluded),
-        visit=visit.name,
-        words=FlowWords(
-            _("Assessed for eligibility"),
-            _("Excluded"),
-            _("Randomized"),
-            _received(counts, started=started),
-            _("Did not receive: {n}"),
-            _("{visit}: {n} of {total}"),
-            _("Lost to follow-up: {n}"),
-            _("Not yet due: {n}"),
-            _("Analysed"),
-            _("Missed: {n}"),
-            _("Data use withdrawn: {n}"),
-        ),
-    )
-    return Chart(consort_flow(flow), consort_flow(flow, NARROW))
-
-
-def _received(counts: ConsortCounts, *, started: bool) -> str:
-    """Return the words under an arm's name. Of all arms together nothing is said of interventions.
-
-    A count that rises as somebody's intervention begins would tell their arm; and where nothing at all was recorded,
-    as of a trial taken over from elsewhere, nothing is claimed.
-    """
-    if counts.is_pooled:
-        return _("All arms together")
-    return _("Received as allocated: {n}") if started else _("Start of interventions not recorded")
-
-
-def _arm_flow(arm: ArmCounts, progress: Progress) -> ArmFlow:
-    """Return one column. Who waits or is treated as usual receives that unless recorded otherwise."""
-    not_started = arm.not_started or 0
-    received = arm.received if arm.kind == Arm.Kind.INTERVENTION else arm.allocated - not_started
-    return ArmFlow(
-        name=arm.name or _("Allocated"),
-        allocated=arm.allocated,
-        received=received or 0,
-        followed_up=progress.measured,
-        kind=arm.kind,
-        not_received=_reasons(not_started, arm.not_started_reasons),
-        lost=_reasons(arm.lost_to_follow_up, arm.lost_reasons),
-        not_yet_due=progress.not_yet_due,
-        missed=progress.missed,
-        withdrawn=progress.withdrawn,
-    )
-
-
-def _reasons(total: int, named: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-    return named if sum(n for _reason, n in named) == total else (("", total),) if total else ()
+def flow_chart(flow: TrialFlow, *, is_short: bool = False) -> Chart:
+    """Return the CONSORT flow, with one column per arm or one for all of them; a short one suits a card."""
+    drawn = flow_figure(flow, is_short=is_short)
+    return Chart(consort_flow(drawn, CARD if is_short else PAGE), consort_flow(drawn, NARROW))
 
 
 def recruitment_figure(trial: Trial, counts: RecruitmentCounts) -> Chart | None:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
+from analytics.selectors.flow import trial_flow
 from analytics.selectors.overview import (
     Progress,
     chosen_follow_up,
@@ -22,7 +23,6 @@ from analytics.views.grid import grid_of
 from trials.access import Actor, actor_of, has_permission
 from trials.models import Trial, Visit
 from trials.permissions import Permission
-from trials.selectors.consort import consort_counts
 from trials.selectors.participants import participants_visible_to
 from trials.selectors.recruitment import RecruitmentCounts, recruitment_counts
 from trials.selectors.trials import visible_trial
@@ -37,14 +37,14 @@ def trial_overview(request: HttpRequest, slug: str) -> HttpResponse:
     by = actor_of(request)
     trial = visible_trial(slug, by)
     visit = chosen_follow_up(trial)
-    recruited, counts = recruitment_counts(trial, by), consort_counts(trial, by)
-    progress = visit_progress(trial, visit, by, by_arm=not counts.is_pooled) if visit else {}
+    recruited = recruitment_counts(trial, by)
+    progress = visit_progress(trial, visit, by, by_arm=False) if visit else {}
     context = {
         "trial": trial,
         "visit": visit,
         "card": effects_card(trial, visit, by) if visit else None,
         "figures": _figures(trial, visit, recruited, list(progress.values()), by),
-        "flow": flow_chart(counts, visit, progress) if visit and counts.randomized else None,
+        "flow": flow_chart(trial_flow(trial, by), is_short=True) if visit and recruited.randomized else None,
         "recruitment": recruitment_figure(trial, recruited),
         "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial)
         and trial.status == Trial.Status.RECRUITING,

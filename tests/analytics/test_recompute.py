@@ -117,7 +117,8 @@ def test_an_older_computation_never_replaces_a_newer_one() -> None:
 def test_the_database_refuses_a_second_finished_run_of_a_version() -> None:
     trial = fill_trial(8)
     run = computed(trial)
-    again = EstimateRun(trial=trial, plan=run.plan, data_version=run.data_version, method_version="1", state="finished")
+    versions = {"data_version": run.data_version, "method_version": run.method_version}
+    again = EstimateRun(trial=trial, plan=run.plan, state="finished", **versions)
     with pytest.raises(IntegrityError, match="a_run_is_finished_once_per_version"), audit.transaction(by=PLATFORM):
         again.save()
 

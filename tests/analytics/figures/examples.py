@@ -1,8 +1,9 @@
 """One example of every chart, with text that would break careless markup."""
 
+from dataclasses import replace
 from datetime import date
 
-from analytics.figures.consort import ArmFlow, Flow, consort_flow
+from analytics.figures.consort import ArmColumn, Flow, Step, consort_flow, reason
 from analytics.figures.forest import Forest, ForestGroup, ForestRow, forest_plot
 from analytics.figures.forest_narrow import narrow_forest_plot
 from analytics.figures.precision import Precision, PrecisionPoint, power_tracker, width_tracker
@@ -33,13 +34,19 @@ FOREST = Forest(
     intervention=("CBT for insomnia", "intervention"),
     summary=ForestRow("All outcomes", (73,), 0.28, 0.02, 0.54),
 )
+ALLOCATED = Step(HOSTILE, 44, ("Received as allocated: 42", "Did not receive: 2", reason("Did not start: 2")))
+FOLLOWED = Step("Follow-up", None, ("Six-month visit: attended: 38", "Lost to follow-up: 3", reason("Moved away: 3")))
+WAITED = Step("Follow-up", None, ("Six-month visit: attended: 35", "Lost to follow-up: 4", reason("No reply: 4")))
 ARMS = (
-    ArmFlow(HOSTILE, 44, 42, 38, "intervention", (("Did not start", 2),), (("Moved away", 3),), 3, 38),
-    ArmFlow("Waitlist", 42, 42, 35, "waitlist", (), (("No reply", 4),), 3, 35),
+    ArmColumn((ALLOCATED, FOLLOWED, Step("Analysed: IL-6", 38, ("Not analysed: 6",))), "intervention"),
+    ArmColumn((Step("Allocated to: Waitlist", 42), WAITED, Step("Analysed: IL-6", 35)), "waitlist"),
 )
-EXCLUDED = (("Not meeting criteria", 51), ("Declined", 22), ("Other reasons", 5))
-FLOW = Flow("Participant flow", "From assessment to analysis.", 86, ARMS, 164, EXCLUDED)
-POOLED = Flow("Participant flow", "All arms.", 86, (ArmFlow("All arms", 86, 84, 73, lost=(("", 7),)),), 164, EXCLUDED)
+ASSESSED = Step("Assessed for eligibility", 164)
+EXCLUDED = Step("Excluded", 78, ("Not meeting criteria: 51", reason(HOSTILE), "Declined: 22", "Other reasons: 5"))
+RANDOMIZED = Step("Randomized", 86)
+FLOW = Flow("Participant flow", "From assessment to analysis.", RANDOMIZED, ARMS, ASSESSED, EXCLUDED)
+TOGETHER = ArmColumn((Step("All arms together", 86), Step("Follow-up", None, ("Died: 0",)), Step("Analysed: IL-6", 73)))
+POOLED = Flow("Participant flow", "All arms.", RANDOMIZED, (TOGETHER,), ASSESSED, EXCLUDED)
 RECRUITMENT = Recruitment(
     "Recruitment",
     HOSTILE,
@@ -61,7 +68,11 @@ CHARTS = {
     "forest on a phone": lambda: narrow_forest_plot(FOREST),
     "flow": lambda: consort_flow(FLOW),
     "flow on a phone": lambda: consort_flow(FLOW, 340),
+    "flow on a page": lambda: consort_flow(FLOW, 960),
     "pooled flow": lambda: consort_flow(POOLED),
+    "pooled flow on a phone": lambda: consort_flow(POOLED, 340),
+    "flow of eight arms": lambda: consort_flow(replace(FLOW, arms=ARMS * 4), 960),
+    "flow of three arms on a phone": lambda: consort_flow(replace(FLOW, arms=ARMS + ARMS[:1]), 340),
     "recruitment": lambda: recruitment_chart(RECRUITMENT),
     "width": lambda: width_tracker(PRECISION),
     "power": lambda: power_tracker(PRECISION, 340),
