@@ -82,7 +82,7 @@ JOIN trials_participant p ON p.id = s.participant_id AND p.trial_id = r.trial_id
 {AROUND_CROSS_OVER}
 WHERE r.trial_id = %(trial)s AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)
   AND (p.data_use_withdrawn OR r.status NOT IN ('final', 'corrected') OR r.value IS NULL OR {AFTER_CROSS_OVER})
-GROUP BY reason ORDER BY reason
+GROUP BY 1 ORDER BY 1
 """  # noqa: S608 - built from constants
 
 

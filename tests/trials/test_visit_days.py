@@ -23,7 +23,7 @@ def test_there_is_no_day_zero(on, day):
 
 
 def test_a_window_in_calendar_days():
-    assert SIX_MONTHS == (date(2026, 8, 16), date(2026, 8, 31), date(2026, 9, 13))
+    assert (date(2026, 8, 16), date(2026, 8, 31), date(2026, 9, 13)) == SIX_MONTHS
 
 
 @pytest.mark.parametrize(
