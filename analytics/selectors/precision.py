@@ -15,6 +15,10 @@ Z = 1.959963984540054
 EFFECT = 0.30
 """The standardized effect that power is given for: that of Shields, Spahr & Slavich 2020."""
 UNKNOWN_CORRELATION = 0.5
+IN_GROUPS = (
+    "Therapy groups are randomized: participants of one group are not independent, and there is no analysis here yet that "
+    "counts groups."
+)
 LEAST_PAIRS = 10
 """With fewer pairs the correlation is taken to be the unknown one; an estimate of it would be noise."""
 
@@ -31,12 +35,16 @@ class OutcomePrecision:
 
 @dataclass(frozen=True)
 class PooledPrecision:
-    """All biomarkers at a visit. The curve is drawn with `correlation` and `factor` (of the arms' shares)."""
+    """All biomarkers at a visit. The curve is drawn with `correlation` and `factor` (of the arms' shares).
+
+    `not_estimable` says why there is none where participants are not independent.
+    """
 
     state: Freshness
     outcomes: tuple[OutcomePrecision, ...]
     correlation: float
     factor: float
+    not_estimable: str = ""
 
     @property
     def pairs(self) -> int:
@@ -65,6 +73,8 @@ def pooled_precision(trial: Trial, visit: Visit, by: Actor) -> PooledPrecision:
     """Return the precision at a visit, from descriptions of all arms together."""
     require(by, Permission.TRIAL_VIEW, trial)
     state, factor = freshness(trial), _variance_factor(trial)
+    if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
+        return PooledPrecision(state, (), UNKNOWN_CORRELATION, factor, IN_GROUPS)
     described = ArmDescription.objects.filter(run=state.run, visit=visit, arm=POOLED).select_related("biomarker")
     outcomes = tuple(_outcome(each, factor) for each in described) if state.run else ()
     known = [each.correlation for each in outcomes if each.correlation is not None and each.pairs >= LEAST_PAIRS]

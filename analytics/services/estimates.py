@@ -6,7 +6,7 @@ from typing import Any
 
 from analytics.services.outcomes import Outcomes
 from analytics.statistics.effects import ArmEstimate, estimate_outcome
-from analytics.statistics.estimate import ABOVE_RANGE, TOO_FEW_PAIRS, Analysis, NotEstimable
+from analytics.statistics.estimate import ABOVE_RANGE, RANDOMIZED_IN_GROUPS, TOO_FEW_PAIRS, Analysis, NotEstimable
 from analytics.statistics.limits import DETECTION_METHOD, Share
 from analytics.statistics.multiplicity import adjust_families
 from analytics.statistics.pre_post_control import METHOD as PPC
@@ -68,7 +68,8 @@ def _unadjusted(outcomes: Outcomes, specification: dict[str, Any]) -> Iterator[P
         for visit in outcomes.design.follow_ups:
             above = outcomes.above_range(measure, visit)
             for computed in estimate_outcome(outcomes.outcome(measure, visit)):
-                effect = _stated(computed, _refusal(computed, above, minimum))
+                in_groups = RANDOMIZED_IN_GROUPS if outcomes.design.randomized_in_groups else None
+                effect = _stated(computed, in_groups or _refusal(computed, above, minimum))
                 role = _role(specification, measure.code, visit, effect.result.method)
                 yield PlannedEstimate(
                     measure.code, visit, role, effect, (*effect.result.notes, *_above_note(above, effect))

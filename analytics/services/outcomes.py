@@ -34,6 +34,7 @@ class Design:
     baseline: str
     follow_ups: tuple[str, ...]
     measures: tuple[Measure, ...]
+    randomized_in_groups: bool = False
 
 
 @dataclass(frozen=True)

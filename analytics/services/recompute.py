@@ -126,6 +126,7 @@ def design_of(trial: Trial) -> Design:
             Measure(code, scale, direction)  # type: ignore[arg-type]  # the model's choices are the engine's words
             for code, scale, direction in trial.biomarkers.values_list("code", "analysis_scale", "direction")
         ),
+        randomized_in_groups=trial.randomization_unit == Trial.RandomizationUnit.GROUP,
     )
 
 

@@ -55,6 +55,11 @@ ABOVE_RANGE: Final = NotEstimable(
 )
 NO_CONVERGENCE: Final = NotEstimable("no_convergence", "The likelihood has no maximum that could be found.")
 OUT_OF_RANGE: Final = NotEstimable("out_of_range", "The result is too large or too small to be written as a number.")
+RANDOMIZED_IN_GROUPS: Final = NotEstimable(
+    "randomized_in_groups",
+    "Therapy groups were randomized, and there is no analysis here yet that counts groups; participants of one group are "
+    "not independent.",
+)
 ONE_CLUSTER: Final = NotEstimable("one_cluster", "Fewer than two independent trials or groups contribute.")
 
 REASONS: Final[Mapping[str, NotEstimable]] = {
@@ -76,6 +81,7 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         ABOVE_RANGE,
         NO_CONVERGENCE,
         OUT_OF_RANGE,
+        RANDOMIZED_IN_GROUPS,
         ONE_CLUSTER,
     )
 }

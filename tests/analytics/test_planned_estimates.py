@@ -1,6 +1,7 @@
 """What the plan makes of the engine's numbers: families, values above a range, and too few pairs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -102,3 +103,16 @@ def test_shares_that_cannot_vary_have_no_standard_error_of_zero() -> None:
     result = found(made, "a", "detection", "risk_difference").effect.result
     assert (result.estimate, result.standard_error) == (0.0, None)
     assert result.ci_low < 0 < result.ci_high
+
+
+def test_no_effect_is_stated_where_groups_were_randomized() -> None:
+    """Participants of one group are not independent: an interval that counts them one by one would be too narrow."""
+    made = outcomes({"a": {}, "b": {"<": 8}})
+    made.design = replace(made.design, randomized_in_groups=True)
+    estimates = estimate_trial(made, DEFAULT_SPECIFICATION)
+    results = [each.effect.result for each in estimates]
+    assert results
+    assert {each.not_estimable.code for each in results if each.not_estimable} == {"randomized_in_groups"}
+    assert all(each.not_estimable for each in results)
+    assert {(each.estimate, each.ci_low, each.p_value) for each in results} == {(None, None, None)}
+    assert {(each.p_bh, each.p_holm, each.effect.oriented_estimate) for each in estimates} == {(None, None, None)}

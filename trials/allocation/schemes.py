@@ -1,13 +1,13 @@
 """The methods side by side: reading any scheme, and what its list holds at each place."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trials.allocation import blocks, minimization, simple
 
 Scheme = blocks.Scheme | simple.Scheme | minimization.Scheme
 
-_READERS = {
+_READERS: dict[str, Callable[[str], Scheme]] = {
     blocks.METHOD: blocks.Scheme.from_json,
     simple.METHOD: simple.Scheme.from_json,
     minimization.METHOD: minimization.Scheme.from_json,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 
-from django.db.models import Count, F, TextChoices
+from django.db.models import Count, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from trials.access import Actor, has_permission, require, sites_where
@@ -77,11 +77,9 @@ def allocated_so_far(stratum: Stratum) -> Counter[tuple[str, str, str]]:
     It holds arms and asks for no permission: it is for drawing the next arm, under the list's lock, and never for a
     face.
     """
-    if stratum.trial.randomization_unit == Trial.RandomizationUnit.GROUP:
-        rows = GroupAllocation.objects.filter(stratum=stratum).annotate(held=F("levels"))
-    else:
-        rows = Allocation.objects.filter(stratum=stratum).annotate(held=F("participant__strata"))
-    return minimization.count(rows.values_list("arm__code", "held").annotate(n=Count("id")).order_by())
+    return minimization.count(
+        (arm.code, levels, number) for arm, levels, number in _allocated_units(stratum.trial, stratum=stratum)
+    )
 
 
 @dataclass(frozen=True)
@@ -129,16 +127,20 @@ def randomization_of(trial: Trial, by: Actor) -> Randomization:
     )
 
 
-Unit = tuple[int, dict[str, str], int]
+Unit = tuple[Arm, dict[str, str], int]
 """An arm, levels of the factors, and how many have both."""
 
 
-def _allocated_units(trial: Trial) -> list[Unit]:
+def _allocated_units(trial: Trial, **only: object) -> list[Unit]:
+    """Return how many participants, or groups, are allocated to each arm with each combination of levels."""
+    arms = {arm.pk: arm for arm in trial.arms.all()}
     if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
-        rows = GroupAllocation.objects.filter(trial=trial).values_list("arm_id", "levels")
+        counted = GroupAllocation.objects.filter(trial=trial, **only).values_list("arm_id", "levels")
+        rows = list(counted.annotate(n=Count("id")).order_by())
     else:
-        rows = Allocation.objects.filter(trial=trial).values_list("arm_id", "participant__strata")
-    return list(rows.annotate(n=Count("id")).order_by())
+        people = Allocation.objects.filter(trial=trial, **only).values_list("arm_id", "participant__strata")
+        rows = list(people.annotate(n=Count("id")).order_by())
+    return [(arms[arm], levels, number) for arm, levels, number in rows]
 
 
 def _rows(trial: Trial, factors: tuple[StratificationFactor, ...]) -> list[tuple[str, dict[str, str]]]:
@@ -161,7 +163,7 @@ def _used(label: str, levels: Mapping[str, str], units: Iterable[Unit], arms: tu
     counts: Counter[int] = Counter()
     for arm, held, number in units:
         if levels.items() <= held.items():
-            counts[arm] += number
+            counts[arm.pk] += number
     return Used(label, counts.total(), tuple(counts[arm.pk] for arm in arms))
 
 

@@ -40,7 +40,9 @@ def randomize_group(
         given = GroupAllocation.objects.filter(group=group).first()
         if given is None:
             require_writable(trial, Writing.ENROLMENT)
-            group = TherapyGroup.objects.select_for_update(of=("self",)).select_related("trial", "site").get(pk=group.pk)
+            group = (
+                TherapyGroup.objects.select_for_update(of=("self",)).select_related("trial", "site").get(pk=group.pk)
+            )
             given = GroupAllocation.objects.filter(group=group).first()
         if given is not None:
             event.record("therapy_group.randomization_repeated", trial=trial, target=group)
@@ -84,7 +86,9 @@ def _waiting_members(group: TherapyGroup, on: date) -> list[Participant]:
         raise InConflict("group_empty", f"Nobody in group {group.code} waits for an arm.")
     for member in members:
         if member.site_id != group.site_id:
-            raise InConflict("group_over_sites", f"{member.code} is not at {group.site.name}, where {group.code} meets.")
+            raise InConflict(
+                "group_over_sites", f"{member.code} is not at {group.site.name}, where {group.code} meets."
+            )
         require_waiting(member, on)
     return members
 
@@ -98,5 +102,7 @@ def _require_closed(group: TherapyGroup, on: date) -> None:
         )
     if on < group.closed_on:
         raise RuleBroken(
-            "date_before_closing", f"{on.isoformat()} is before group {group.code} was closed. Nothing was saved.", field="on"
+            "date_before_closing",
+            f"{on.isoformat()} is before group {group.code} was closed. Nothing was saved.",
+            field="on",
         )

@@ -65,9 +65,7 @@ def seal_lists(trial: Trial, strata: list[Stratum]) -> str:
                 trial=trial,
                 stratum=stratum,
                 sequence=sequence,
-                ciphertext=encrypt_slot(
-                    key, trial=trial.slug, stratum=stratum.key, sequence=sequence, content=content
-                ),
+                ciphertext=encrypt_slot(key, trial=trial.slug, stratum=stratum.key, sequence=sequence, content=content),
             )
             for stratum in strata
             for sequence, content in enumerate(islice(contents(seed, specification, stratum.key), length), start=1)

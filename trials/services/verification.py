@@ -79,8 +79,11 @@ def replay_file(*, trial: Trial, by: Actor) -> str:
         sealed = _sealed_scheme(trial, by)
         seed = _opened(trial, _revealed_seed(trial))
         if seed is None:
-            raise InConflict("seed_broken", f"The sealed seed of {trial.title} does not open; there is nothing to replay.")
+            raise InConflict(
+                "seed_broken", f"The sealed seed of {trial.title} does not open; there is nothing to replay."
+            )
         codes = _visible_units(trial, by)
+        register = [_line(place, codes) for place in _register(trial)]
         file = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -90,9 +93,9 @@ def replay_file(*, trial: Trial, by: Actor) -> str:
             "seed": seed.hex(),
             "scheme": json.loads(sealed.specification),
             "taken": _taken(trial),
-            "register": [_line(place, codes) for place in _register(trial)],
+            "register": register,
         }
-        event.record("allocation.downloaded", trial=trial, target=trial, row_count=len(file["register"]))
+        event.record("allocation.downloaded", trial=trial, target=trial, row_count=len(register))
     return json.dumps(file, indent=1)
 
 
@@ -127,7 +130,9 @@ def _opened(trial: Trial, sealed_seed: bytes) -> bytes | None:
 def _replay(trial: Trial, sealed: RandomizationScheme, sealed_seed: bytes) -> Replay:
     scheme, seed = scheme_from_json(sealed.specification), _opened(trial, sealed_seed)
     if seed is None:
-        verdict = AllocationVerdict(sealed.commitment, 0, ("The sealed seed does not open: it or the key was changed.",))
+        verdict = AllocationVerdict(
+            sealed.commitment, 0, ("The sealed seed does not open: it or the key was changed.",)
+        )
         return Replay(verdict, "", sealed.specification, ())
     register = _register(trial)
     found = [
@@ -157,7 +162,9 @@ def _scheme_differences(trial: Trial, scheme: Scheme) -> list[str]:
 
 def _member_differences(trial: Trial) -> list[str]:
     """Return who is in another arm than the group they were randomized with."""
-    with_groups = Allocation.objects.filter(trial=trial).exclude(group=None).select_related("participant", "group__group")
+    with_groups = (
+        Allocation.objects.filter(trial=trial).exclude(group=None).select_related("participant", "group__group")
+    )
     return [
         f"{each.participant.code} is not in the arm of group {each.group.group.code}."
         for each in with_groups
@@ -174,15 +181,14 @@ def _register(trial: Trial) -> list[Place]:
     ordered = ("stratum__key", "sequence")
     if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
         groups = GroupAllocation.objects.filter(trial=trial).order_by(*ordered)
-        rows = groups.values_list(*ordered, "group__code", "arm__code", "levels")
-    else:
-        given = Allocation.objects.filter(trial=trial, sequence__isnull=False).order_by(*ordered)
-        rows = given.values_list(*ordered, "participant__code", "arm__code", "participant__strata")
-    return [Place(*row) for row in rows]
+        return [Place(*row) for row in groups.values_list(*ordered, "group__code", "arm__code", "levels")]
+    given = Allocation.objects.filter(trial=trial, sequence__isnull=False).order_by(*ordered)
+    return [Place(*row) for row in given.values_list(*ordered, "participant__code", "arm__code", "participant__strata")]
 
 
 def _visible_units(trial: Trial, by: Actor) -> set[str]:
     """Return the codes of participants and groups at sites whose participants `by` may see."""
     sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
-    held = trial.therapy_groups if trial.randomization_unit == Trial.RandomizationUnit.GROUP else trial.participants
-    return set(held.filter(site__in=sites).values_list("code", flat=True))
+    if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
+        return set(trial.therapy_groups.filter(site__in=sites).values_list("code", flat=True))
+    return set(trial.participants.filter(site__in=sites).values_list("code", flat=True))
