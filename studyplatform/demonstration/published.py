@@ -11,8 +11,9 @@ from measurements.catalogue import CATALOGUE, Definition
 from measurements.services.catalogue import add_biomarkers
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM
+from studyplatform.demonstration.registrations import describe_btheb, describe_opt
 from trials.models import Trial
-from trials.services.design import ArmDesign, FactorDesign, VisitDesign, create_trial
+from trials.services.design import ArmDesign, FactorDesign, SiteDesign, VisitDesign, create_trial
 from trials.services.enrollment import ExternalParticipant, record_external_participants
 from trials.services.lifecycle import change_status
 
@@ -58,7 +59,7 @@ def make_opt() -> Trial:
             ArmDesign("treatment", "Treatment before delivery", "intervention", intervention_type="non_psychosocial"),
             ArmDesign("control", "Treatment after delivery", "usual_care", is_reference=True),
         ),
-        sites=tuple(CLINICS.items()),
+        sites=tuple(SiteDesign(code, name, country="US") for code, name in CLINICS.items()),
         visits=(
             VisitDesign("baseline", "Baseline", "baseline", 1, -28, 1),
             VisitDesign("follow_up", "Follow-up", "other", 112, 77, 140),
@@ -69,6 +70,7 @@ def make_opt() -> Trial:
         allocation_provenance="Randomized by the OPT trial itself, 2003 to 2005; arms as in medicaldata::opt.",
     )
     add_biomarkers(trial=trial, biomarkers=tuple(OPT_MARKERS.values()), by=PLATFORM)
+    describe_opt(trial)
     return _taken_over(
         trial, [ExternalParticipant(row["pid"], row["clinic"], row["arm"], {"site": row["clinic"]}) for row in rows]
     )
@@ -103,7 +105,7 @@ def make_btheb() -> Trial:
             ArmDesign("BtheB", "Beat the Blues", "intervention", intervention_type="cbt", delivery="digital"),
             ArmDesign("TAU", "Treatment as usual", "usual_care", is_reference=True),
         ),
-        sites=[("practices", "General practices")],
+        sites=[SiteDesign("practices", "General practices", country="GB")],
         stratify_by_site=False,
         factors=(
             FactorDesign("drug", "Antidepressants", (("No", "No"), ("Yes", "Yes"))),
@@ -122,6 +124,7 @@ def make_btheb() -> Trial:
         allocation_provenance="Randomized by the Beat the Blues trial itself; arms as in HSAUR::BtheB.",
     )
     add_biomarkers(trial=trial, biomarkers=("BDI",), by=PLATFORM)
+    describe_btheb(trial)
     return _taken_over(
         trial,
         [

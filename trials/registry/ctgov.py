@@ -104,6 +104,7 @@ def _count(group: str, count: int) -> Document:
 
 def _identification(document: Mapping[str, Any]) -> Document:
     trial, registration = document["trial"], document["registration"]
+    sponsor = registration["primary_sponsor"]
     is_nct = trial["registry_id"].startswith("NCT")
     others = [{"id": each["id"], "type": "OTHER", "domain": each["issuer"]} for each in registration["secondary_ids"]]
     if trial["registry_id"] and not is_nct:
@@ -112,7 +113,7 @@ def _identification(document: Mapping[str, Any]) -> Document:
         "nctId": trial["registry_id"] if is_nct else "",
         "orgStudyIdInfo": {"id": trial["slug"]},
         "secondaryIdInfos": [_filled(each) for each in others],
-        "organization": _sponsor(registration["primary_sponsor"]),
+        "organization": {"fullName": sponsor, "class": "OTHER"} if sponsor else {},
         "briefTitle": registration["public_title"] or trial["title"],
         "officialTitle": trial["title"],
         "acronym": registration["acronym"],
