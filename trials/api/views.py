@@ -13,7 +13,6 @@ from rest_framework.views import APIView
 
 from trials.access import Actor, actor_of, allocation_sites, may_name_arms, require
 from trials.api.serializers import (
-    ConsortSerializer,
     EnrolSerializer,
     ParticipantSerializer,
     ProblemSerializer,
@@ -25,7 +24,6 @@ from trials.api.serializers import (
 from trials.errors import RuleBroken
 from trials.models import Participant, Trial, Visit
 from trials.permissions import Permission
-from trials.selectors.consort import consort_counts
 from trials.selectors.participants import participants_visible_to, visible_participant
 from trials.selectors.trials import trials_visible_to, visible_trial
 from trials.services.enrollment import Consent, enroll_participant
@@ -160,16 +158,6 @@ class ParticipantRandomize(APIView):
         sent.is_valid(raise_exception=True)
         allocation = randomize_participant(participant=participant, by=by, levels=sent.validated_data["levels"])
         return _participant_answer(allocation.participant, by, status.HTTP_200_OK)
-
-
-class Consort(APIView):
-    """The flow of participants."""
-
-    @extend_schema(responses={200: ConsortSerializer} | READ_PROBLEMS)
-    def get(self, request: Request, slug: str) -> Response:
-        """Answer the counts: per arm for those who see allocations, pooled for everybody else."""
-        trial, by = _trial(self)
-        return Response(ConsortSerializer(consort_counts(trial, by)).data)
 
 
 def _participant_answer(participant: Participant, by: Actor, code: int) -> Response:
