@@ -30,6 +30,15 @@ def build_export(export_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def continue_rehearsal(rehearsal_id: int) -> None:
+    """Take the next simulated people through a rehearsal unless somebody else does."""
+    from analytics.models import Rehearsal
+    from analytics.services import rehearsal
+
+    rehearsal.continue_rehearsal(rehearsal=Rehearsal.objects.get(pk=rehearsal_id), by=WORKER)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def deliver_message(message_id: int) -> None:
     """Hand a message to the mail server unless it was sent."""
     from trials.models import OutgoingMessage

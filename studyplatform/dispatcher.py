@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from analytics import tasks
 from analytics.errors import is_database_away
-from analytics.selectors.work import ESTIMATES, EXPORT, MESSAGE, Work, due_work
+from analytics.selectors.work import ESTIMATES, EXPORT, MESSAGE, REHEARSAL, Work, due_work
 from analytics.services.heartbeats import DISPATCHER, note_heartbeat
 from studyplatform.broker import Broker
 from studyplatform.celery import app
@@ -31,6 +31,7 @@ TASKS: Mapping[str, Task] = {
     ESTIMATES: tasks.refresh_estimates,
     EXPORT: tasks.build_export,
     MESSAGE: tasks.deliver_message,
+    REHEARSAL: tasks.continue_rehearsal,
 }
 
 

@@ -98,6 +98,7 @@ def _manifest(scope: Scope, files: list[TableFile], *, data_version: int, on: da
     return {
         "trial": scope.trial.slug,
         "title": scope.trial.title,
+        "is_rehearsal": scope.trial.is_rehearsal,
         "cut_off": on.isoformat(),
         "data_version": data_version,
         "estimates_data_version": scope.run.data_version if scope.run else None,

@@ -1,4 +1,4 @@
-"""What is due: stale estimates, queued exports and messages that wait, asked of PostgreSQL in one query."""
+"""What is due: stale estimates, queued exports, rehearsals and messages that wait, asked of PostgreSQL in one query."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from analytics.models import EstimateRun, Export
 from analytics.selectors.runs import METHOD_VERSION, RETRY_FAILED_AFTER
 from trials.models import OutgoingMessage
 
-ESTIMATES, EXPORT, MESSAGE = "estimates", "export", "message"
+ESTIMATES, EXPORT, MESSAGE, REHEARSAL = "estimates", "export", "message", "rehearsal"
 
 # An export whose worker died is built again.
 RETRY_EXPORT_AFTER = "10 minutes"
@@ -33,6 +33,12 @@ FROM analytics_export export
 WHERE export.state = %(queued)s
    OR (export.state = %(running)s AND export.started_at < now() - %(retry_export)s::interval)
 UNION ALL
+-- Done in slices: the next one is due as soon as nobody holds it.
+SELECT %(rehearsal)s, rehearsal.id, 0, rehearsal.progress
+FROM analytics_rehearsal rehearsal
+WHERE rehearsal.state IN (%(queued)s, %(running)s)
+  AND (rehearsal.claimed_until IS NULL OR rehearsal.claimed_until < now())
+UNION ALL
 -- One at a time: a mail server that does not answer then holds up nobody for long.
 (SELECT %(message)s, message.id, 0, message.attempts
 FROM trials_outgoingmessage message
@@ -44,7 +50,8 @@ ORDER BY 1, 2
 
 @dataclass(frozen=True)
 class Work:
-    """One thing that is due: the estimates of a trial at a data version, an export, or a message.
+    """One thing that is due: the estimates of a trial at a data version, an export, a slice of a rehearsal, or
+    a message.
 
     `run` is the newest run, finished or failed: where it changes, the work was attended to.
     """
@@ -65,6 +72,7 @@ def due_work() -> list[Work]:
     parameters: dict[str, Any] = {
         "estimates": ESTIMATES,
         "export": EXPORT,
+        "rehearsal": REHEARSAL,
         "method": METHOD_VERSION,
         "finished": EstimateRun.State.FINISHED,
         "queued": Export.State.QUEUED,

@@ -93,6 +93,11 @@ class Trial(models.Model):
         return self.title
 
     @property
+    def is_rehearsal(self) -> bool:
+        """Whether everybody in it is simulated."""
+        return self.rehearsal_of_id is not None
+
+    @property
     def is_unblinded(self) -> bool:
         """Whether members may see arms and effects."""
         return self.status in {self.Status.UNBLINDED, self.Status.ARCHIVED}

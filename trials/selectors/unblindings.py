@@ -19,7 +19,7 @@ def unblindings_of(trial: Trial, by: Actor) -> QuerySet[EmergencyUnblinding]:
 
 
 def people_to_notify(participant: Participant, by: Actor) -> QuerySet[User]:
-    """Return whom an unblinding of this participant can be told to: others than `by`, of the whole trial or the site."""
+    """Return whom an unblinding of this participant can be told to: not `by`, of the whole trial or the site."""
     members = User.objects.filter(is_active=True).exclude(pk=by.user.pk if by.user else None)
     watching = members.filter(pk__in=_members(participant, WATCHING))
     return (watching if watching.exists() else members.filter(pk__in=_members(participant, Role))).order_by("name")

@@ -27,7 +27,7 @@ def require_writable(trial: Trial, writing: Writing) -> None:
 
 
 def hold_state_alone(trial: Trial) -> None:
-    """Wait until everybody who writes in the trial has finished, and keep others waiting until this transaction ends."""
+    """Wait until everybody who writes in the trial has finished; keep others waiting until this transaction ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [STATE_LOCK, trial.pk])
 
