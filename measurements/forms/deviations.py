@@ -14,7 +14,7 @@ from trials.services.deviations import Told
 class ToldForm(forms.Form):
     """What is said of a deviation."""
 
-    category = forms.ChoiceField(label=_("Category"), choices=Deviation.Category.choices)
+    category = forms.ChoiceField(label=_("Category"), choices=[("", _("Choose one")), *Deviation.Category.choices])
     severity = forms.ChoiceField(
         label=_("Severity"),
         choices=Deviation.Severity.choices,

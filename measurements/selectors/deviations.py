@@ -142,7 +142,11 @@ WITH {PLANNED}, consented AS (
       AND (%(severity)s = '' OR severity = %(severity)s)
 ), counted AS (
     SELECT coalesce(jsonb_object_agg(standing, n), '{{}}')::text AS counts
-    FROM (SELECT standing, count(*) AS n FROM chosen GROUP BY standing) AS by_standing
+    FROM (
+        SELECT standing, count(*) AS n FROM chosen GROUP BY standing
+        UNION ALL
+        SELECT severity, count(*) FROM chosen WHERE standing <> 'void' GROUP BY severity
+    ) AS counts
 )"""  # noqa: S608 - built from constants
 PAGE = """, page AS (
     SELECT *, row_number() OVER (ORDER BY {order}) AS place
@@ -204,7 +208,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Deviations:
-    """The lines asked for, how many there are by standing, and how many lines all pages have."""
+    """The lines asked for, how many there are by standing (and, unless void, severity), and of how many on all pages."""
 
     lines: tuple[DeviationLine, ...]
     counts: dict[str, int] = field(default_factory=dict)

@@ -206,6 +206,7 @@ def _figures(found: Deviations) -> list[dict[str, Any]]:
     return [
         {"label": _("Recorded"), "value": counts.get("recorded", 0), "meaning": _("by people, or confirmed")},
         {"label": _("To be confirmed"), "value": counts.get("found", 0), "meaning": _("found by a rule")},
+        {"label": _("Major"), "value": counts.get("major", 0), "meaning": _("recorded or found")},
         {"label": _("In error"), "value": counts.get("void", 0), "meaning": _("recorded by mistake, kept")},
     ]
 

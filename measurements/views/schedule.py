@@ -18,7 +18,7 @@ from measurements.selectors.schedule import Schedule, VisitLine, Wish, schedule
 from measurements.services.visits import lock_visits
 from trials import audit
 from trials.access import Actor, actor_of, allocation_sites, has_permission, sites_where
-from trials.models import Trial
+from trials.models import Trial, Visit
 from trials.permissions import Permission
 from trials.schedule import TO_DO, State
 from trials.selectors.trials import visible_trial
@@ -77,7 +77,8 @@ def visit_schedule(request: HttpRequest, slug: str) -> HttpResponse:
         "lines": [(line, STATES[line.state], BADGES.get(line.state, "plain")) for line in found.lines],
         "figures": _figures(found, _days(request)),
         "by_week": request.GET.get("sort", "date") == "date",
-        "knows_all_dates": len(allocation_sites(by, trial)) == trial.sites.count(),
+        "hides_dates": trial.visits.filter(anchor=Visit.Anchor.INTERVENTION_END).exists()
+        and len(allocation_sites(by, trial)) < trial.sites.count(),
         "may_lock": has_permission(by, Permission.VISIT_LOCK, trial),
         **_filters(request, trial, by),
     }
