@@ -51,6 +51,10 @@ class JoinForm(forms.Form):
     on = DayField(label=_("Joins on"), initial=timezone.localdate)
 
 
+class CloseForm(forms.Form):
+    """Closing a group: nothing to enter, and a place for the refusal."""
+
+
 class LeaveForm(forms.Form):
     """When a member left, and why."""
 

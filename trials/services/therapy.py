@@ -110,8 +110,8 @@ def leave_group(*, member: GroupMember, by: Actor, on: date, reason: str) -> Gro
     randomized has closed: who is in it then is analysed with it.
     """
     with audit.transaction(by=by, reason=reason.strip()) as event:
-        group = member.group
-        _require_groups(by, group.trial, group.site)
+        _require_groups(by, member.trial, member.group.site)
+        group = _locked(member.group)
         member = GroupMember.objects.select_for_update(of=("self",)).get(pk=member.pk)
         if not reason.strip():
             raise RuleBroken("reason_missing", "Say why they left the group. Nothing was saved.", field="reason")

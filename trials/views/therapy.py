@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from trials.access import actor_of, has_permission, require, sites_where
 from trials.errors import NotFound
 from trials.forms.fields import accepted
-from trials.forms.therapy import GroupForm, GroupStrataForm, JoinForm, LeaveForm, TherapistForm
+from trials.forms.therapy import CloseForm, GroupForm, GroupStrataForm, JoinForm, LeaveForm, TherapistForm
 from trials.models import Trial
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
@@ -116,7 +116,7 @@ def group(request: HttpRequest, slug: str, code: str) -> HttpResponse:
     shown = visible_group(code, by, trial)
     step = request.POST.get("step", "")
     join = JoinForm(request.POST if step == "join" else None)
-    closing = JoinForm()  # carries the refusal of closing above the list
+    closing = CloseForm(request.POST if step == "close" else None)
 
     def joined() -> None:
         participant = visible_participant(join.cleaned_data["participant"].strip(), by, trial)
@@ -125,7 +125,7 @@ def group(request: HttpRequest, slug: str, code: str) -> HttpResponse:
     if join.is_valid() and _joined(join, joined):
         messages.success(request, _("%(participant)s is in the group.") % join.cleaned_data)
         return redirect("therapy-group", slug=slug, code=code)
-    if step == "close" and accepted(closing, lambda: close_group(group=shown, by=by)):
+    if closing.is_valid() and accepted(closing, lambda: close_group(group=shown, by=by)):
         messages.success(request, _("The group is closed: nobody joins it now."))
         return redirect("therapy-group", slug=slug, code=code)
     context = {
@@ -133,7 +133,7 @@ def group(request: HttpRequest, slug: str, code: str) -> HttpResponse:
         "group": shown,
         "members": members_in(shown),
         "form": join,
-        "closing_errors": closing.non_field_errors() if step == "close" else None,
+        "closing_errors": closing.non_field_errors(),
         "may_change": shown.site_id in may_form_groups_at(by, trial),
         "randomizes_groups": trial.randomization_unit == Trial.RandomizationUnit.GROUP,
         "may_randomize": may_randomize_group(shown, by),
