@@ -208,7 +208,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Deviations:
-    """The lines asked for, how many there are by standing (and, unless void, severity), and of how many on all pages."""
+    """The lines asked for, counts by standing (and of those not void by severity), and how many lines all pages have."""
 
     lines: tuple[DeviationLine, ...]
     counts: dict[str, int] = field(default_factory=dict)
