@@ -15,7 +15,7 @@ from analytics.figures import palette, svg
 WIDTH: Final = 640.0
 LEAST_ARM_WIDTH: Final = 184.0
 LARGEST_ARM_WIDTH: Final = 320.0
-ENROLMENT_WIDTH: Final = 290.0
+ENROLMENT_WIDTH: Final = 304.0
 GAP: Final = 28.0
 DROP: Final = 30.0
 TRUNK: Final = 22.0
@@ -68,9 +68,9 @@ class Flow:
             raise ValueError("Counts cannot be negative.")
 
 
-def reason(words: str) -> str:
-    """A line that belongs to the one above it."""
-    return INDENT + words
+def reason(words: str, depth: int = 1) -> str:
+    """A line that belongs to the one above it, or (`depth` 2) to one that does so itself."""
+    return INDENT * depth + words
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,8 @@ def consort_flow(flow: Flow, width: float = WIDTH) -> str:
         body, bottom = [*_fork(randomized, rows[0]), *_draw_rows(rows)], _bottom(rows)
     else:
         body, bottom = _bands(flow.arms, columns, width, gap, randomized)
-    return svg.figure(width, math.ceil(bottom) + 2, flow.title, flow.description, [*top, *body], kind="consort")
+    kind = "consort broad" if width > WIDTH else "consort"
+    return svg.figure(width, math.ceil(bottom) + 2, flow.title, flow.description, [*top, *body], kind=kind)
 
 
 def _columns(arms: int, width: float, gap: float, middle: float) -> tuple[list[float], float]:

@@ -1,17 +1,13 @@
 """The flow of participants to the analysis: what `trials.selectors.consort` counts, and who has the values for it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 
-from django.db.models import Exists, F, OuterRef, QuerySet
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from analytics.models import AnalysisPlan
-from measurements.models import Biomarker, Result, Specimen
+from analytics.selectors.analysed import Analysed, measured_at_visits, primary_outcomes
 from trials.access import Actor, has_permission, require
 from trials.models import Participant, ParticipantEvent, Trial, Visit
 from trials.permissions import Permission
@@ -89,17 +85,6 @@ class TrialFlow:
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """One outcome at one visit: who is analysed, and what is known of the values of the others."""
-
-    biomarker: Biomarker | None
-    visit: Visit
-    analysed: set[int]
-    without_baseline: set[int]
-    without_logarithm: set[int]
-
-
-@dataclass(frozen=True)
 class _Trial:
     """What the counting needs, read once."""
 
@@ -107,7 +92,7 @@ class _Trial:
     visits: list[Visit]
     measured: Mapping[int, set[int]]
     not_yet_due: Mapping[int, set[int]]
-    outcomes: list[_Outcome]
+    outcomes: list[Analysed]
 
 
 def trial_flow(trial: Trial, by: Actor) -> TrialFlow:
@@ -118,8 +103,9 @@ def trial_flow(trial: Trial, by: Actor) -> TrialFlow:
     require(by, Permission.TRIAL_VIEW, trial)
     by_arm = has_permission(by, Permission.ALLOCATION_VIEW, trial)
     course, visits = course_of_trial(trial), follow_up_visits(trial)
-    measured = _measured(trial)
-    read = _Trial(course, visits, measured, _not_yet_due(trial, visits), list(_outcomes(trial, visits, measured)))
+    measured = measured_at_visits(trial)
+    outcomes = list(primary_outcomes(trial, measured, by_arm=by_arm))
+    read = _Trial(course, visits, measured, _not_yet_due(trial, visits), outcomes)
     counts = counts_of(trial, course, by_arm=by_arm)
     members = [people for _arm, people in members_by_arm(trial, course)] if by_arm else [course.randomized]
     return TrialFlow(counts, tuple(_arm(arm, who, read) for arm, who in zip(counts.arms, members, strict=True)))
@@ -150,8 +136,8 @@ def _seen(visit: Visit, read: _Trial) -> frozenset[int]:
     return course.attended.get(at, frozenset()) | course.missed.get(at, {}).keys() | read.measured.get(at, set())
 
 
-def _outcome_flow(outcome: _Outcome, members: set[int], read: _Trial, *, is_pooled: bool) -> OutcomeFlow:
-    analysed = outcome.analysed & members
+def _outcome_flow(outcome: Analysed, members: set[int], read: _Trial, *, is_pooled: bool) -> OutcomeFlow:
+    analysed = outcome.people & members
     why = Counter(_why_left_out(each, outcome, read, is_pooled=is_pooled) for each in members - analysed)
     return OutcomeFlow(
         biomarker=outcome.biomarker.code if outcome.biomarker else "",
@@ -163,7 +149,7 @@ def _outcome_flow(outcome: _Outcome, members: set[int], read: _Trial, *, is_pool
     )
 
 
-def _why_left_out(participant: int, outcome: _Outcome, read: _Trial, *, is_pooled: bool) -> str:
+def _why_left_out(participant: int, outcome: Analysed, read: _Trial, *, is_pooled: bool) -> str:
     happened, at = read.course.happened, outcome.visit.pk
     applies = {
         "data_use_withdrawn": participant in happened[Kind.DATA_USE_WITHDRAWN],
@@ -179,26 +165,6 @@ def _why_left_out(participant: int, outcome: _Outcome, read: _Trial, *, is_poole
     return next((reason for reason in LEFT_OUT[:-1] if applies[reason]), LEFT_OUT[-1])
 
 
-def _current(trial: Trial) -> QuerySet[Result]:
-    """Return the results that an analysis takes: final, current, with a value, of people who let their data be used."""
-    return Result.objects.filter(
-        trial=trial,
-        superseded_by=None,
-        value__isnull=False,
-        status__in=[Result.Status.FINAL, Result.Status.CORRECTED],
-        specimen__participant__data_use_withdrawn=False,
-    )
-
-
-def _measured(trial: Trial) -> dict[int, set[int]]:
-    """Return by visit who has a value of anything."""
-    measured: dict[int, set[int]] = {visit.pk: set() for visit in trial.visits.all()}
-    specimens = Specimen.objects.filter(Exists(_current(trial).filter(specimen=OuterRef("pk"))), trial=trial)
-    for visit, participant in specimens.values_list("visit_id", "participant_id"):
-        measured[visit].add(participant)
-    return measured
-
-
 def _not_yet_due(trial: Trial, visits: list[Visit]) -> dict[int, set[int]]:
     """Return by visit of whom it may still come: they go on, and the window, counted from randomization, is open.
 
@@ -210,49 +176,3 @@ def _not_yet_due(trial: Trial, visits: list[Visit]) -> dict[int, set[int]]:
     dates = list(going_on.values_list("pk", "randomized_on"))
     latest = {visit.pk: today - timedelta(days=days_from_anchor(visit.window_to)) for visit in visits}
     return {visit: {who for who, on in dates if on is not None and on >= since} for visit, since in latest.items()}
-
-
-def _outcomes(trial: Trial, visits: list[Visit], measured: Mapping[int, set[int]]) -> Iterator[_Outcome]:
-    """Yield the plan's primary outcomes; without any, whatever is measured at the six-month or the first follow-up."""
-    primary = list(_primary(trial, visits))
-    yield from (_primary_outcome(trial, biomarker, visit) for biomarker, visit in primary)
-    if not primary and visits:
-        visit = next((each for each in visits if each.kind == Visit.Kind.SIX_MONTHS), visits[0])
-        yield _Outcome(None, visit, measured.get(visit.pk, set()), set(), set())
-
-
-def _primary(trial: Trial, visits: list[Visit]) -> Iterator[tuple[Biomarker, Visit]]:
-    plan = AnalysisPlan.objects.filter(trial=trial).order_by("-version").first()
-    pairs = plan.specification.get("primary", []) if plan else []
-    if not pairs:
-        return
-    biomarkers = {each.code: each for each in trial.biomarkers.all()}
-    by_code = {visit.code: visit for visit in visits}
-    yield from ((biomarkers[code], by_code[at]) for code, at in pairs if code in biomarkers and at in by_code)
-
-
-def _primary_outcome(trial: Trial, biomarker: Biomarker, visit: Visit) -> _Outcome:
-    """Return who has the value before and after that the analysis needs, on its scale."""
-    before, after = _values(trial, biomarker, visit)
-    both = before.keys() & after.keys()
-    unusable: set[int] = set()
-    if biomarker.analysis_scale == Biomarker.Scale.LOG:
-        unusable = {who for who in both if min(before[who], after[who]) <= 0}
-    return _Outcome(biomarker, visit, both - unusable, after.keys() - before.keys(), unusable)
-
-
-def _values(trial: Trial, biomarker: Biomarker, visit: Visit) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
-    """Return everybody's newest value at baseline and at the visit."""
-    at_baseline: dict[int, Decimal] = {}
-    at_visit: dict[int, Decimal] = {}
-    baseline = next(each for each in trial.visits.all() if each.kind == Visit.Kind.BASELINE)
-    collected = Coalesce("collected_at", "specimen__drawn_at")
-    rows = (
-        _current(trial)
-        .filter(biomarker=biomarker, specimen__visit__in=[baseline, visit])
-        .order_by(collected.asc(nulls_first=True), F("performed_on").asc(nulls_first=True), "pk")
-        .values_list("specimen__participant_id", "specimen__visit_id", "value")
-    )
-    for participant, at, value in rows:
-        (at_baseline if at == baseline.pk else at_visit)[participant] = value or Decimal(0)  # never null, see _current
-    return at_baseline, at_visit

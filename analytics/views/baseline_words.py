@@ -14,6 +14,7 @@ from analytics.selectors.baseline_table import (
     FactorRow,
     largest_difference,
 )
+from measurements.units.spelling import readable_unit
 from trials.templatetags.interface import number
 
 NONE = "–"
@@ -55,7 +56,7 @@ def _count(factor: FactorRow, column: str, level: str) -> str:
 
 def _biomarker_rows(row: BiomarkerRow, table: BaselineTable) -> Iterator[Row]:
     biomarker = row.biomarker
-    unit = f" ({biomarker.unit})" if biomarker.unit else ""
+    unit = f", {readable_unit(biomarker.unit)}" if biomarker.unit else ""
     found = [row.numbers.get(column, {}) for column in table.columns]
     difference = _difference(table, largest_difference(row.differences))
     yield Row(f"{biomarker.name}{unit}", ("",) * len(found), difference, is_head=True)

@@ -32,17 +32,17 @@ LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Line:
-    """One count of the flow in words; a reason belongs to the line above it."""
+    """One count of the flow in words; `depth` 1 belongs to the line of depth 0 above it, 2 to that of 1."""
 
     words: str
     n: int
-    is_reason: bool = False
+    depth: int = 0
 
     @property
     def text(self) -> str:
         """Return the line as a box of the chart shows it."""
         shown = f"{self.words}: {number(self.n)}"
-        return reason(shown) if self.is_reason else shown
+        return reason(shown, self.depth)
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ class Box:
 
     def step(self, *, is_short: bool) -> Step:
         """Return the box as the chart draws it; a short one leaves out the reasons."""
-        shown = (
-            [line for line in self.lines if line.n and not (is_short and line.is_reason)] if is_short else self.lines
-        )
+        shown = [line for line in self.lines if not is_short or (line.n and not line.depth)]
         return Step(self.heading, self.n, (*self.about, *(line.text for line in shown)))
 
 
@@ -213,12 +211,12 @@ def _visit(visit: VisitFlow, most: int | None) -> Iterator[Line]:
     if visit.attended or visit.missed:
         yield Line(_("%(visit)s: attended") % {"visit": visit.name}, visit.attended)
         if visit.missed:
-            yield Line(_("Missed"), visit.missed, is_reason=True)
-            yield from _most(tuple((_missed(code), n) for code, n in visit.missed_reasons), most)
+            yield Line(_("Missed"), visit.missed, depth=1)
+            yield from _most(tuple((_missed(code), n) for code, n in visit.missed_reasons), most, depth=2)
     else:
         yield Line(_("%(visit)s: with values") % {"visit": visit.name}, visit.measured)
     if visit.not_yet_due:
-        yield Line(_("Not yet due"), visit.not_yet_due, is_reason=True)
+        yield Line(_("Not yet due"), visit.not_yet_due, depth=1)
 
 
 def _missed(code: str) -> str:
@@ -232,21 +230,33 @@ def _analysis(outcome: OutcomeFlow) -> Box:
         heading = _("With values of any outcome: %(visit)s") % {"visit": outcome.visit_name}
     excluded = sum(n for _reason, n in outcome.left_out)
     lines = [Line(_("Not analysed"), excluded)]
-    lines += [Line(str(LEFT_OUT[code]), n, is_reason=True) for code, n in outcome.left_out]
+    lines += [Line(str(LEFT_OUT[code]), n, depth=1) for code, n in outcome.left_out]
     return Box(heading, outcome.analysed, tuple(lines))
 
 
-def _most(reasons: Reasons, most: int | None) -> list[Line]:
+def _most(reasons: Reasons, most: int | None, *, depth: int = 1) -> list[Line]:
     """Return the most frequent reasons that were given, and how many there are beside them."""
     named = [(words, n) for words, n in reasons if words]
     rest = sum(n for _words, n in named[most:]) if most is not None else 0
-    lines = [Line(words, n, is_reason=True) for words, n in named[:most]]
-    return [*lines, Line(_("Further reasons"), rest, is_reason=True)] if rest else lines
+    lines = [Line(words, n, depth) for words, n in named[:most]]
+    return [*lines, Line(_("Further reasons"), rest, depth)] if rest else lines
 
 
 def _rows(box: Box) -> list[list[str]]:
-    lines = [[f"{reason('') if line.is_reason else ''}{line.words}", number(line.n)] for line in box.lines]
+    lines = [[reason(line.words, line.depth), number(line.n)] for line in box.lines]
     return [[box.heading, number(box.n)], *([about, ""] for about in box.about), *lines]
+
+
+Place = tuple[str, ...]
+"""Where a line stands: its words after those of the lines that it belongs to."""
+
+
+def _placed(box: Box) -> Iterator[tuple[Place, int]]:
+    """Yield the lines of a box with their places, by which the same line of two arms is found."""
+    above: Place = ()
+    for line in box.lines:
+        above = (*above[: line.depth], line.words)
+        yield above, line.n
 
 
 def _side_by_side(boxes: tuple[Box, ...]) -> list[list[str]]:
@@ -254,18 +264,18 @@ def _side_by_side(boxes: tuple[Box, ...]) -> list[list[str]]:
     heading = boxes[0].heading if len({box.heading for box in boxes}) == 1 else _("Allocated")
     rows = [[heading, *(number(box.n) for box in boxes)]]
     if any(box.about for box in boxes):
-        rows.append([_("About"), *(" ".join(box.about) for box in boxes)])
-    places: dict[tuple[str, str, bool], list[int]] = {}
+        rows.append([_("Of them"), *(" ".join(box.about) for box in boxes)])
+    counts: dict[Place, list[int]] = {}
     for column, box in enumerate(boxes):
-        above = ""
-        for line in box.lines:
-            above = above if line.is_reason else line.words
-            places.setdefault((above, line.words, line.is_reason), [0] * len(boxes))[column] += line.n
-    ordered = sorted(places, key=lambda place: list(dict.fromkeys(above for above, *_rest in places)).index(place[0]))
-    return [
-        *rows,
-        *(
-            [f"{reason('') if is_reason else ''}{words}", *map(number, places[above, words, is_reason])]
-            for above, words, is_reason in ordered
-        ),
-    ]
+        for place, n in _placed(box):
+            counts.setdefault(place, [0] * len(boxes))[column] += n
+    return [*rows, *([reason(place[-1], len(place) - 1), *map(number, counts[place])] for place in _in_order(counts))]
+
+
+def _in_order(places: Iterable[Place]) -> Iterator[Place]:
+    """Yield the places, what belongs to a line after it, each level in the order in which it was first met."""
+    found = list(places)
+    for top in (place for place in found if len(place) == 1):
+        yield top
+        beneath = [place[1:] for place in found if len(place) > 1 and place[:1] == top]
+        yield from ((*top, *place) for place in _in_order(beneath))

@@ -16,6 +16,7 @@ from trials.access import actor_of
 from trials.errors import NotFound
 from trials.models import Trial
 from trials.selectors.recruitment import (
+    MONTH,
     RecruitmentCounts,
     SiteRecruitment,
     recruitment_by_site,
@@ -23,6 +24,9 @@ from trials.selectors.recruitment import (
 )
 from trials.selectors.trials import visible_trial
 from trials.templatetags.interface import number
+
+SOME_WEEKS = 60
+"""Days up to which a delay is said in days, beyond it in months."""
 
 
 @require_safe
@@ -103,7 +107,9 @@ def projection_words(trial: Trial, counts: RecruitmentCounts) -> str:
     late = (found.reached_on - counts.ends).days
     if late <= 0:
         return f"{words} " + _("That is within the planned period.")
-    return f"{words} " + _("That is %(days)s days after the planned end.") % {"days": number(late)}
+    if late <= SOME_WEEKS:
+        return f"{words} " + _("That is %(days)d days after the planned end.") % {"days": late}
+    return f"{words} " + _("That is %(months)s months after the planned end.") % {"months": number(late / MONTH, 0)}
 
 
 def site_row(site: SiteRecruitment) -> list[str]:

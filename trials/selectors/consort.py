@@ -4,7 +4,7 @@ Hopewell S, et al. CONSORT 2025 statement: updated guideline for reporting rando
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -96,10 +96,13 @@ Happened = dict[str, dict[int, str]]
 
 @dataclass(frozen=True)
 class Course:
-    """What a trial's participants went through, read once. `arm_of` and `group_of` are by participant."""
+    """What a trial's participants went through, read once; `unmet` are codes of criteria.
+
+    `unmet`, `arm_of` and `group_of` are by participant, `attended` and `missed` by visit.
+    """
 
     happened: Happened
-    answers: Mapping[int, Mapping[str, bool]]
+    unmet: Mapping[int, Sequence[str]]
     arm_of: Mapping[int, int]
     group_of: Mapping[int, int]
     attended: Mapping[int, frozenset[int]]
@@ -122,12 +125,12 @@ def course_of_trial(trial: Trial) -> Course:
 
     It holds every arm and asks for no permission: what is shown of it is the caller's to restrict.
     """
-    happened, answers = _happened(trial)
+    happened, unmet = _happened(trial)
     allocations = list(Allocation.objects.filter(trial=trial).values_list("participant_id", "arm_id", "group_id"))
     attended, missed = _attendance(trial)
     return Course(
         happened=happened,
-        answers=answers,
+        unmet=unmet,
         arm_of={participant: arm for participant, arm, _group in allocations},
         group_of={participant: group for participant, _arm, group in allocations if group is not None},
         attended=attended,
@@ -166,16 +169,16 @@ def follow_up_visits(trial: Trial) -> list[Visit]:
     return [visit for visit in trial.visits.all() if visit.kind != Visit.Kind.BASELINE]
 
 
-def _happened(trial: Trial) -> tuple[Happened, dict[int, dict[str, bool]]]:
-    """Return what happened, and the answers to the criteria of those who were assessed."""
+def _happened(trial: Trial) -> tuple[Happened, dict[int, Sequence[str]]]:
+    """Return what happened, and the criteria that those excluded for one did not meet."""
     happened: Happened = defaultdict(dict)
-    answers: dict[int, dict[str, bool]] = {}
-    columns = ("kind", "participant_id", "reason", "detail__eligibility")
-    for kind, participant, reason, eligibility in events_that_count(trial).order_by("id").values_list(*columns):
+    unmet: dict[int, Sequence[str]] = {}
+    columns = ("kind", "participant_id", "reason", "detail__unmet")
+    for kind, participant, reason, criteria in events_that_count(trial).order_by("id").values_list(*columns):
         happened[kind][participant] = reason
-        if eligibility:
-            answers[participant] = eligibility
-    return happened, answers
+        if kind == Kind.EXCLUDED:
+            unmet[participant] = criteria or ()
+    return happened, unmet
 
 
 def _attendance(trial: Trial) -> tuple[dict[int, frozenset[int]], dict[int, dict[int, str]]]:
@@ -198,16 +201,10 @@ def _exclusions(reasons: Iterable[str]) -> Reasons:
 
 
 def _unmet_criteria(trial: Trial, course: Course) -> Reasons:
-    ineligible = [
-        course.answers.get(participant, {})
-        for participant, reason in course.happened[Kind.EXCLUDED].items()
-        if reason == ParticipantEvent.ExclusionReason.INELIGIBLE
-    ]
-    unmet = (
-        (each.text, sum(each.code in answers and not each.is_met_by(answers[each.code]) for answers in ineligible))
-        for each in trial.criteria.all()
-    )
-    return tuple((text, count) for text, count in unmet if count)
+    excluded = course.happened[Kind.EXCLUDED].items()
+    ineligible = [who for who, reason in excluded if reason == ParticipantEvent.ExclusionReason.INELIGIBLE]
+    counts = Counter(code for participant in ineligible for code in set(course.unmet[participant]))
+    return tuple((each.text, counts[each.code]) for each in trial.criteria.all() if counts[each.code])
 
 
 def _clusters(course: Course, members: set[int]) -> ClusterCounts | None:
