@@ -229,9 +229,10 @@ def _copy_arms(original: Trial, copy: Trial) -> None:
     arms = {arm.pk: _copied(arm, trial=copy, crosses_over_to=None) for arm in original.arms.all()}
     for intervention in Intervention.objects.filter(arm__trial=original):
         _copied(intervention, arm=arms[intervention.arm_id])
-    for arm in original.arms.exclude(crosses_over_to=None):
-        arms[arm.pk].crosses_over_to = arms[arm.crosses_over_to_id]
-        arms[arm.pk].save(update_fields=["crosses_over_to"])
+    for arm in original.arms.all():
+        if arm.crosses_over_to_id is not None:
+            arms[arm.pk].crosses_over_to = arms[arm.crosses_over_to_id]
+            arms[arm.pk].save(update_fields=["crosses_over_to"])
 
 
 def _copied(row: Row, **changed: Any) -> Row:

@@ -1,6 +1,8 @@
 """Emergency unblindings: who was, by whom and why; never into which arm."""
 
-from django.db.models import QuerySet
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
 
 from trials.access import Actor, has_permission, require, sites_where
 from trials.models import EmergencyUnblinding, Participant, Trial, User
@@ -20,14 +22,16 @@ def unblindings_of(trial: Trial, by: Actor) -> QuerySet[EmergencyUnblinding]:
 
 def people_to_notify(participant: Participant, by: Actor) -> QuerySet[User]:
     """Return whom an unblinding of this participant can be told to: not `by`, of the whole trial or the site."""
-    members = User.objects.filter(is_active=True).exclude(pk=by.user.pk if by.user else None)
+    members = User.objects.filter(is_active=True)
+    if by.user is not None:
+        members = members.exclude(pk=by.user.pk)
     watching = members.filter(pk__in=_members(participant, WATCHING))
     return (watching if watching.exists() else members.filter(pk__in=_members(participant, Role))).order_by("name")
 
 
-def _members(participant: Participant, roles: object) -> QuerySet[User]:
-    held = participant.trial.memberships.filter(ended_at=None, role__in=roles)
-    return held.filter(site=None).values("user") | held.filter(site=participant.site).values("user")
+def _members(participant: Participant, roles: Iterable[str]) -> set[int]:
+    held = participant.trial.memberships.filter(Q(site=None) | Q(site=participant.site), ended_at=None, role__in=roles)
+    return set(held.values_list("user_id", flat=True))
 
 
 def was_unblinded_to(participant: Participant, by: Actor) -> bool:
