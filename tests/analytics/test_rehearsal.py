@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.models import AnalysisPlan, EstimateRun, Rehearsal
@@ -25,6 +25,8 @@ from trials.services.people import add_laboratory, create_laboratory_credential
 
 IL6 = Quantity("IL6", is_log=True, low=0.05, high=100.0, better=-1)
 PSS = Quantity("PSS10", is_log=False, low=0.0, high=40.0, better=0, is_score=True)
+
+ON_A_BUSY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def draft() -> Trial:
@@ -210,6 +212,7 @@ def test_estimates_after_an_unlock_say_so(with_token) -> None:
     assert with_token(statistician).get(f"/api/v1/trials/{trial.slug}/estimates/").json()["after_unlock"] is True
 
 
+@ON_A_BUSY_MACHINE
 @given(st.integers(0, 2**48), st.integers(1, 400), st.integers(8, 300), st.integers(2, 6), st.floats(0, 0.9))
 def test_people_are_drawn_alike_and_in_time(seed, number, participants, visits, attrition) -> None:
     starts = date(2026, 1, 1)
@@ -223,6 +226,7 @@ def test_people_are_drawn_alike_and_in_time(seed, number, participants, visits, 
         assert not any(person.attends[person.lost_after :])
 
 
+@ON_A_BUSY_MACHINE
 @given(st.integers(0, 2**48), st.integers(1, 400), st.integers(0, 3), st.floats(-3, 3), st.sampled_from([IL6, PSS]))
 def test_values_stay_in_their_plausible_range(seed, number, visit, effect, measured) -> None:
     value = simulation.value(seed, number, 0, visit, measured, effect)
@@ -237,6 +241,7 @@ def test_an_assumed_effect_and_the_correlation_come_out() -> None:
     assert (after.mean() - before.mean()) / before.std() == pytest.approx(-0.5, abs=0.07)
 
 
+@ON_A_BUSY_MACHINE
 @given(st.integers(-30, 300), st.integers(0, 30), st.integers(0, 30), st.floats(0, 1))
 def test_visits_lie_in_their_window(target, before, after, shift) -> None:
     visit = PlannedVisit("v", False, target, target - before, target + after)
