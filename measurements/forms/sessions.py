@@ -24,11 +24,7 @@ class _ContactForm(forms.Form):
 
     key = forms.CharField(max_length=40, widget=forms.HiddenInput, initial=_one_time_key)
     on = DayField(label=_("Day"), initial=timezone.localdate)
-    at = forms.TimeField(
-        label=_("Time"),
-        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
-        help_text=_("Of the beginning."),
-    )
+    at = forms.TimeField(label=_("Begins at"), widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
     minutes = forms.DecimalField(min_value=0, max_value=1440, decimal_places=2, required=False, label=_("Minutes"))
     number = forms.IntegerField(min_value=1, max_value=999, required=False, label=_("Session number"))
     therapist = forms.ModelChoiceField(

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -17,7 +18,6 @@ from measurements.services.sessions import record_group_session, record_session,
 from trials.access import actor_of, allocation_sites, has_permission, require, sites_where
 from trials.errors import NotFound
 from trials.forms.fields import accepted
-from trials.models import Participant
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
 from trials.selectors.therapy import present_members, visible_group
@@ -43,7 +43,7 @@ COLUMNS = (
 
 
 @require_safe
-def sessions(request: HttpRequest, slug: str) -> HttpResponse:
+def sessions(request: HttpRequest, slug: str) -> HttpResponseBase:
     """What each randomized participant received, where arms may be seen; filters, sort and page in the address."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
@@ -62,7 +62,7 @@ def sessions(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "measurements/sessions.html", context)
 
 
-def _chosen(found: QuerySet[Participant], request: HttpRequest) -> QuerySet[Participant]:
+def _chosen(found: Any, request: HttpRequest) -> Any:
     """Narrow and order by what the address says; what it does not know it leaves."""
     asked = request.GET
     if asked.get("site"):

@@ -157,6 +157,15 @@ def _consented(person: ScreenedPerson, participant: Participant, on: date) -> Pa
     return record_consent(participant=participant, by=PLATFORM, on=on, version=form.version, scope=agreed)
 
 
+def treated(enrolled: list[Enrolled]) -> list[Participant]:
+    """Return those who began the therapy."""
+    return [
+        each.participant
+        for each in enrolled
+        if each.arm_kind == "intervention" and each.person.enrolment not in NOT_STARTED
+    ]
+
+
 def describe_assays(trial: Trial, laboratory: Laboratory) -> None:
     """Record the laboratory's methods with the limits that it reports by."""
     if trial.assays.exists():

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from demo.calm_sleep import RECRUITING_FOR_DAYS
 from studyplatform.demonstration import calm_sleep, published
+from studyplatform.demonstration.conduct import conduct
 from studyplatform.demonstration.laboratory import Poster, Row
 from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens, sign_ins
 from trials.models import Trial
@@ -78,6 +79,7 @@ def _follow(trial: Trial, poster: Poster) -> int:
         ("plate-2", calm_sleep.results(enrolled, "six_months", today)),
     )
     stored = sum(poster.post(trial.slug, list(rows), run=run) for run, rows in deliveries)
+    conduct(trial, calm_sleep.treated(enrolled), [each.participant for each in enrolled], today)
     calm_sleep.withdraw(enrolled)
     return stored
 

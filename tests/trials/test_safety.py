@@ -308,3 +308,17 @@ def test_a_monitor_reads_and_does_not_record(signed_in) -> None:
     browser = signed_in(make_member(trial, "monitor"))
     assert b"Record an adverse event" not in browser.get(reverse("safety", kwargs={"slug": "t"})).content
     assert browser.get(reverse("adverse-event-new", kwargs={"slug": "t"})).status_code == 403
+
+
+def test_the_api_lists_what_the_page_shows(with_token) -> None:
+    trial = make_trial()
+    recorded(person(trial), TELLING)
+    address = "/api/v1/trials/t/adverse-events/"
+    [told] = with_token(make_member(trial, "coordinator", "leeds")).get(address).json()["results"]
+    [blind] = with_token(make_member(trial, "monitor")).get(address).json()["results"]
+    assert (told["term"], told["narrative"], told["relatedness"]) == (TELLING.term, "Canary story", "definite")
+    assert (blind["term"], blind["narrative"], blind["relatedness"], blind["expected"]) == ("Anxiety", None, None, None)
+    client = with_token(make_member(trial, "coordinator", "ghent"))
+    assert client.get(address).json()["results"] == []
+    assert client.get(address, {"arm": "x"}).json()["code"] == "parameter_unknown"
+    assert with_token(make_member(trial, "lab_manager")).get(address).status_code == 403

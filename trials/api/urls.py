@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trials.api import registration, views
+from trials.api import registration, safety, views
 
 urlpatterns = [
     path("trials/", views.TrialList.as_view(), name="api-trials"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("trials/<slug:slug>/visits/", views.VisitList.as_view(), name="api-visits"),
     path("trials/<slug:slug>/registration/who/", registration.WhoRecord.as_view(), name="api-registration-who"),
     path("trials/<slug:slug>/registration/ctgov/", registration.CtgovRecord.as_view(), name="api-registration-ctgov"),
+    path("trials/<slug:slug>/adverse-events/", safety.AdverseEvents.as_view(), name="api-adverse-events"),
     path("trials/<slug:slug>/participants/", views.ParticipantList.as_view(), name="api-participants"),
     path(
         "trials/<slug:slug>/participants/<participant_code:code>/randomize/",

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -59,7 +60,7 @@ TOLD = ("action_taken", "narrative")
 
 
 @require_safe
-def safety(request: HttpRequest, slug: str) -> HttpResponse:
+def safety(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The adverse events at one's sites, with counts; filters, sort and page stand in the address."""
     by = actor_of(request)
     trial = visible_trial(slug, by)

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -50,7 +51,7 @@ ORDERS = {
 
 
 @require_http_methods(["GET", "POST"])
-def groups(request: HttpRequest, slug: str) -> HttpResponse:
+def groups(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The groups and therapists that this person may know of; posting adds one of either."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
