@@ -14,6 +14,8 @@ from django.views.decorators.http import require_safe
 
 from analytics.selectors.participants import values_of
 from analytics.views.grid import Cell, grid_of
+from measurements.selectors.queries import queries_of, rights_over
+from measurements.selectors.sessions import sessions_of
 from trials.access import Actor, actor_of, allocation_sites, has_permission
 from trials.course import NEVER_RETRACTED
 from trials.forms.course import DATA_SCOPES
@@ -23,6 +25,7 @@ from trials.selectors.consent import consent_of, reconsent_due_for
 from trials.selectors.events import course_of
 from trials.selectors.identities import may_see_identity
 from trials.selectors.participants import allocated_arm, participants_visible_to, visible_participant
+from trials.selectors.safety import adverse_events_of
 from trials.selectors.screening import answers_of, exclusion_of
 from trials.selectors.trials import visible_trial
 
@@ -105,6 +108,14 @@ def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
         and person.state not in {Participant.State.SCREENED, Participant.State.CONSENTED, Participant.State.EXCLUDED},
         "may_see_identity": may_see_identity(person, by),
         "may_enrol": has_permission(by, Permission.PARTICIPANT_ENROLL, trial, site=person.site),
+        "sessions": sessions_of(person, by),
+        "may_record_sessions": has_permission(by, Permission.SESSION_RECORD, trial, site=person.site),
+        "adverse_events": adverse_events_of(person, by),
+        "may_record_safety": has_permission(by, Permission.SAFETY_RECORD, trial, site=person.site),
+        "sees_queries": has_permission(by, Permission.QUERY_VIEW, trial, site=person.site),
+        "queries": queries_of(person, by),
+        "may_ask": rights_over(person, by).manage,
+        "may_randomize": has_permission(by, Permission.PARTICIPANT_RANDOMIZE, trial, site=person.site),
         "may_unblind": hasattr(person, "allocation")
         and has_permission(by, Permission.ALLOCATION_UNBLIND, trial, site=person.site),
     }

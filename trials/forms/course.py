@@ -58,7 +58,7 @@ FOLLOW_UP = (
     ),
     Happening(
         Kind.DATA_USE_WITHDRAWN,
-        _("Only this takes values out of the analysis and the exports, all of them. Their number is shown."),
+        _("Only this takes values out of the analysis and the exports, all of them."),
         asks_reason=True,
         needs_confirmation=True,
     ),
