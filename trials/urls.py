@@ -11,6 +11,7 @@ from trials.views import (
     invitations,
     outbox,
     people,
+    randomization,
     registry,
     safety,
     screening,
@@ -75,6 +76,22 @@ urlpatterns = [
         name="unblind-participant",
     ),
     path("trials/<slug:slug>/unblindings/", unblinding.unblindings, name="unblindings"),
+    path("trials/<slug:slug>/randomization/", randomization.randomization, name="randomization"),
+    path("trials/<slug:slug>/randomization/errors.csv", randomization.errors_csv, name="randomization-errors-csv"),
+    path("trials/<slug:slug>/randomization/replay/", randomization.replay, name="allocation-replay"),
+    path(
+        "trials/<slug:slug>/randomization/allocation-replay.json",
+        randomization.replay_json,
+        name="allocation-replay-json",
+    ),
+    path(
+        "trials/<slug:slug>/randomization/verify_allocation.py", randomization.script, name="verify-allocation-script"
+    ),
+    path(
+        "trials/<slug:slug>/participants/<participant_code:code>/randomized-in-error/",
+        randomization.in_error,
+        name="randomized-in-error",
+    ),
     path("trials/<slug:slug>/audit/", audit_trail.audit_trail, name="audit-trail"),
     path("trials/<slug:slug>/therapy-groups/", therapy.groups, name="therapy-groups"),
     path("trials/<slug:slug>/therapy-groups/<slug:code>/", therapy.group, name="therapy-group"),

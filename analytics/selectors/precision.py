@@ -10,14 +10,15 @@ from analytics.selectors.runs import Freshness, freshness
 from trials.access import Actor, require
 from trials.models import Trial, Visit
 from trials.permissions import Permission
+from trials.selectors.planned_visits import is_after_comparison
 
 Z = 1.959963984540054
 EFFECT = 0.30
 """The standardized effect that power is given for: that of Shields, Spahr & Slavich 2020."""
 UNKNOWN_CORRELATION = 0.5
 IN_GROUPS = (
-    "Therapy groups are randomized: participants of one group are not independent, and there is no analysis here yet that "
-    "counts groups."
+    "Therapy groups are randomized: participants of one group are not independent, and there is no analysis here yet "
+    "that counts groups."
 )
 LEAST_PAIRS = 10
 """With fewer pairs the correlation is taken to be the unknown one; an estimate of it would be noise."""
@@ -75,6 +76,8 @@ def pooled_precision(trial: Trial, visit: Visit, by: Actor) -> PooledPrecision:
     state, factor = freshness(trial), _variance_factor(trial)
     if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
         return PooledPrecision(state, (), UNKNOWN_CORRELATION, factor, IN_GROUPS)
+    if is_after_comparison(trial, visit):  # pairs that stay away would tell who crossed over
+        return PooledPrecision(state, (), UNKNOWN_CORRELATION, factor)
     described = ArmDescription.objects.filter(run=state.run, visit=visit, arm=POOLED).select_related("biomarker")
     outcomes = tuple(_outcome(each, factor) for each in described) if state.run else ()
     known = [each.correlation for each in outcomes if each.correlation is not None and each.pairs >= LEAST_PAIRS]

@@ -58,7 +58,7 @@ def differences(seed: bytes, scheme: Scheme, places: Iterable[Place], taken: Map
         if taken.get(stratum, 0) != len(used):
             found.append(f"{stratum}: {taken.get(stratum, 0)} places taken, {len(used)} in the register.")
     found += [
-        f"{each.stratum}, place {each.sequence}: {each.unit} is in {each.arm}, the list says {arm}."
+        f"{each.stratum}, place {each.sequence}: {each.unit or 'somebody'} is in {each.arm}, the list says {arm}."
         for each in register
         if (arm := rebuilt[each.stratum, each.sequence]) != each.arm
     ]

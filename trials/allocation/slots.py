@@ -11,7 +11,8 @@ SLOT_BYTES = CONTENT_BYTES + OVERHEAD_BYTES
 def encrypt_slot(key: bytes, *, trial: str, stratum: str, sequence: int, content: str) -> bytes:
     """Return 92 bytes that only the 256-bit key opens, and only as this trial's, stratum's and sequence's slot.
 
-    `content` is an arm's code, or a draw of minimization. `ValueError` when it is empty or longer than 63 bytes of UTF-8.
+    `content` is an arm's code, or a draw of minimization. `ValueError` when it is empty or longer than 63 bytes of
+    UTF-8.
     """
     return seal(key, _padded(content), ("slot", trial, stratum, sequence))
 

@@ -146,7 +146,8 @@ def check(replay: dict[str, Any]) -> tuple[str, list[str]]:
         else:
             arms = rebuilt(scheme, seed, canonical, stratum, lines)
             found += [
-                f"{stratum}, place {line['sequence']}: {line['unit'] or 'somebody'} is in {line['arm']}, the list says {arm}."
+                f"{stratum}, place {line['sequence']}: {line['unit'] or 'somebody'} is in {line['arm']}, "
+                f"the list says {arm}."
                 for line, arm in zip(lines, arms, strict=False)  # the list has no end
                 if arm != line["arm"]
             ]

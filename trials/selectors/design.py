@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 from trials.access import Actor, require
-from trials.allocation.blocks import ArmRatio, Scheme, default_block_sizes
-from trials.allocation.predictability import predictability
 from trials.models import Arm, Criterion, RandomizationScheme, Site, StratificationFactor, Trial, Visit
 from trials.permissions import Permission
-
-# The mean over the first forty places of a list; it changes little after that, and more arms cost more to compute.
-PLACES_LOOKED_AT = 40
+from trials.selectors.randomization import foreknowledge
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,7 @@ def protocol_of(trial: Trial, by: Actor) -> Protocol:
 def next_arm_certainty(trial: Trial) -> float | None:
     """Return how often somebody who saw every earlier arm is certain of the next; None if randomized elsewhere.
 
-    Computed from the ratio with the block sizes that registration uses; the sizes themselves are never shown.
+    Computed from the design; block sizes themselves are never shown.
     """
-    if trial.randomized_elsewhere:
-        return None
-    arms = tuple(ArmRatio(arm.code, arm.ratio) for arm in trial.arms.all())
-    return predictability(Scheme(arms, default_block_sizes(arms)), PLACES_LOOKED_AT)
+    foreseen = foreknowledge(trial)
+    return foreseen.certain if foreseen else None

@@ -1,7 +1,7 @@
 """How arms are drawn, how far the lists are used, and who was randomized in error: never a place that is to come."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -148,7 +148,7 @@ def _rows(trial: Trial, factors: tuple[StratificationFactor, ...]) -> list[tuple
     names = {(factor.code, level["code"]): level["name"] for factor in factors for level in factor.levels}
     if trial.randomization_method == blocks.METHOD:
         return [
-            (", ".join(names.get(pair, pair[1]) for pair in stratum.levels.items()), stratum.levels)
+            (", ".join(names[factor.code, stratum.levels[factor.code]] for factor in factors), stratum.levels)
             for stratum in trial.strata.order_by("id")
             if stratum.levels
         ]
@@ -191,11 +191,7 @@ class ErrorListed:
 def randomized_in_error(trial: Trial, by: Actor) -> list[ErrorListed]:
     """Return who was randomized in error at the sites whose participants `by` may see, the newest first."""
     sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
-    names = {
-        (factor.code, level["code"]): (factor.name, level["name"])
-        for factor in trial.factors.all()
-        for level in factor.levels
-    }
+    factors = list(trial.factors.all())
     found = ParticipantEvent.objects.filter(
         trial=trial, kind=ParticipantEvent.Kind.RANDOMIZED_IN_ERROR, participant__site__in=sites
     )
@@ -205,8 +201,15 @@ def randomized_in_error(trial: Trial, by: Actor) -> list[ErrorListed]:
             on=each.occurred_on,
             error=str(Error(each.detail["error"]).label),
             reason=each.reason,
-            true_levels=tuple(names.get(pair, pair) for pair in each.detail.get("true_levels", {}).items()),
+            true_levels=tuple(_levels_in_words(factors, each.detail.get("true_levels", {}))),
             first=each.detail.get("first", ""),
         )
         for each in found.select_related("participant__site").order_by("-id")
     ]
+
+
+def _levels_in_words(factors: Iterable[StratificationFactor], levels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for factor in factors:
+        for level in factor.levels:
+            if levels.get(factor.code) == level["code"]:
+                yield factor.name, level["name"]

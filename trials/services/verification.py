@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from django.db import connection
+from django.db.models import F
 
 from trials import audit
 from trials.access import Actor, require, sites_where
@@ -59,7 +59,7 @@ def replay_allocation(*, trial: Trial, by: Actor) -> Replay:
     """Open the seed and rebuild every list; return it with the register and the verdict. Refused like the above."""
     with audit.transaction(by=by) as event:
         sealed = _sealed_scheme(trial, by)
-        replay = _replay(trial, sealed, _revealed_seed(trial))
+        replay = _replay(trial, sealed, _revealed_seed(trial), by)
         event.record(
             "allocation.verified",
             trial=trial,
@@ -71,10 +71,7 @@ def replay_allocation(*, trial: Trial, by: Actor) -> Replay:
 
 
 def replay_file(*, trial: Trial, by: Actor) -> str:
-    """Return the JSON that `verify_allocation.py` checks without the platform; refused like the above.
-
-    Study codes are those of sites whose participants `by` may see; for the others the places stand without.
-    """
+    """Return the JSON that `verify_allocation.py` checks without the platform; refused like the above."""
     with audit.transaction(by=by) as event:
         sealed = _sealed_scheme(trial, by)
         seed = _opened(trial, _revealed_seed(trial))
@@ -82,8 +79,7 @@ def replay_file(*, trial: Trial, by: Actor) -> str:
             raise InConflict(
                 "seed_broken", f"The sealed seed of {trial.title} does not open; there is nothing to replay."
             )
-        codes = _visible_units(trial, by)
-        register = [_line(place, codes) for place in _register(trial)]
+        register = _register(trial, by)
         file = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -93,14 +89,10 @@ def replay_file(*, trial: Trial, by: Actor) -> str:
             "seed": seed.hex(),
             "scheme": json.loads(sealed.specification),
             "taken": _taken(trial),
-            "register": register,
+            "register": [vars(place) for place in register],
         }
         event.record("allocation.downloaded", trial=trial, target=trial, row_count=len(register))
     return json.dumps(file, indent=1)
-
-
-def _line(place: Place, codes: set[str]) -> dict[str, Any]:
-    return {**vars(place), "unit": place.unit if place.unit in codes else ""}
 
 
 def _sealed_scheme(trial: Trial, by: Actor) -> RandomizationScheme:
@@ -127,19 +119,19 @@ def _opened(trial: Trial, sealed_seed: bytes) -> bytes | None:
         return None
 
 
-def _replay(trial: Trial, sealed: RandomizationScheme, sealed_seed: bytes) -> Replay:
+def _replay(trial: Trial, sealed: RandomizationScheme, sealed_seed: bytes, by: Actor) -> Replay:
     scheme, seed = scheme_from_json(sealed.specification), _opened(trial, sealed_seed)
     if seed is None:
         verdict = AllocationVerdict(
             sealed.commitment, 0, ("The sealed seed does not open: it or the key was changed.",)
         )
         return Replay(verdict, "", sealed.specification, ())
-    register = _register(trial)
+    register = _register(trial, by)
     found = [
         *_scheme_differences(trial, scheme),
         *_commitment_differences(seed, scheme, sealed.commitment),
         *differences(seed, scheme, register, _taken(trial)),
-        *_member_differences(trial),
+        *_member_differences(trial, by),
     ]
     rebuilt = rebuilt_arms(seed, scheme, register)
     return Replay(
@@ -160,15 +152,13 @@ def _scheme_differences(trial: Trial, scheme: Scheme) -> list[str]:
     return [] if arms == scheme.arms else ["The trial's arms or ratio are not those of the sealed scheme."]
 
 
-def _member_differences(trial: Trial) -> list[str]:
+def _member_differences(trial: Trial, by: Actor) -> list[str]:
     """Return who is in another arm than the group they were randomized with."""
-    with_groups = (
-        Allocation.objects.filter(trial=trial).exclude(group=None).select_related("participant", "group__group")
-    )
+    members = Allocation.objects.filter(trial=trial).exclude(group=None).exclude(arm=F("group__arm"))
+    sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
+    rows = members.values_list("participant__code", "group__group__code", "participant__site")
     return [
-        f"{each.participant.code} is not in the arm of group {each.group.group.code}."
-        for each in with_groups
-        if each.group is not None and each.arm_id != each.group.arm_id
+        f"{code if site in sites else 'Somebody'} is not in the arm of group {group}." for code, group, site in rows
     ]
 
 
@@ -176,19 +166,22 @@ def _taken(trial: Trial) -> dict[str, int]:
     return {key: following - 1 for key, following in trial.strata.values_list("key", "next_sequence")}
 
 
-def _register(trial: Trial) -> list[Place]:
-    """Return who took which place, participants or groups, by list and place."""
+def _register(trial: Trial, by: Actor) -> list[Place]:
+    """Return who took which place, participants or groups, by list and place.
+
+    Codes are those of sites whose participants `by` may see; for the others the places stand without.
+    """
+    sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
     ordered = ("stratum__key", "sequence")
     if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
         groups = GroupAllocation.objects.filter(trial=trial).order_by(*ordered)
-        return [Place(*row) for row in groups.values_list(*ordered, "group__code", "arm__code", "levels")]
-    given = Allocation.objects.filter(trial=trial, sequence__isnull=False).order_by(*ordered)
-    return [Place(*row) for row in given.values_list(*ordered, "participant__code", "arm__code", "participant__strata")]
-
-
-def _visible_units(trial: Trial, by: Actor) -> set[str]:
-    """Return the codes of participants and groups at sites whose participants `by` may see."""
-    sites = sites_where(by, Permission.PARTICIPANT_VIEW, trial)
-    if trial.randomization_unit == Trial.RandomizationUnit.GROUP:
-        return set(trial.therapy_groups.filter(site__in=sites).values_list("code", flat=True))
-    return set(trial.participants.filter(site__in=sites).values_list("code", flat=True))
+        rows = list(groups.values_list(*ordered, "group__code", "arm__code", "levels", "group__site"))
+    else:
+        people = Allocation.objects.filter(trial=trial, sequence__isnull=False).order_by(*ordered)
+        rows = list(
+            people.values_list(*ordered, "participant__code", "arm__code", "participant__strata", "participant__site")
+        )
+    return [
+        Place(stratum, sequence, code if site in sites else "", arm, levels)
+        for stratum, sequence, code, arm, levels, site in rows
+    ]

@@ -88,7 +88,7 @@ def test_the_preferred_arm_has_its_probability_and_none_is_certain():
 
 @given(schemes())
 def test_probabilities_keep_the_ratio_and_sum_to_one(scheme):
-    """Han et al. 2009: were each arm the preferred one as often as its part, each would be given as often as its part."""
+    """Han et al. 2009: with each arm preferred as often as its part in the ratio, each is given as often as that."""
     total = sum(weight for _, weight in scheme.arms)
     given_share = dict.fromkeys((arm.code for arm in scheme.arms), Fraction(0))
     levels = dict.fromkeys(FACTORS, "0")
