@@ -143,6 +143,7 @@ def who_sees_what(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "trial": trial,
         "roles": [role.label for role in Role],
+        "columns": len(Role) + 2,
         "sights": sights_of(trial, by),
         "rights": rights_of(trial, by),
     }
