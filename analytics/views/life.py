@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from analytics.forms.life import AskForm, DataMoveForm, MoveForm, RefuseForm, SignForm
+from analytics.forms.life import TYPED, AskForm, DataMoveForm, MoveForm, RefuseForm, SignForm
 from analytics.selectors.readiness import before_registering
 from analytics.services.registration import register_trial
 from trials.access import Actor, actor_of, has_permission, require
 from trials.errors import NotFound
 from trials.forms.fields import accepted
-from trials.lifecycle import data_moves_from, moves_from
+from trials.lifecycle import UNLOCKS, data_moves_from, moves_from
 from trials.models import Trial, TwoPersonMove
 from trials.permissions import Permission
 from trials.selectors.moves import Step, steps_of, waiting_move
@@ -260,8 +260,8 @@ def _offers(request: HttpRequest, trial: Trial, by: Actor, refused: forms.Form |
             continue
         form = refused if isinstance(refused, MoveForm | AskForm) and refused["to"].value() == to else None
         words = (ASK_TO_UNLOCK if move.signatures > 1 else UNLOCK) if _leads_back(trial, to) else STAGES[Status(to)]
-        undone = "confirmation" in MoveForm(trial, to).fields and not _leads_back(trial, to)
-        found.append((to, Offer(form or _move_form(request, trial, to), url, words, undone)))
+        is_final = to in TYPED and (to, trial.status) not in UNLOCKS and not _leads_back(trial, to)
+        found.append((to, Offer(form or _move_form(request, trial, to), url, words, is_final)))
     return found
 
 
