@@ -159,15 +159,20 @@ def _factors(
 def _factor(
     code: str, name: str, levels: list[tuple[str, str]], found: Mapping[str, Iterable[str]], arms: Sequence[Arm]
 ) -> FactorRow:
-    known = {level for level, _name in levels}
-    counts = {
-        column: Counter(each if each in known else NOT_KNOWN for each in given) for column, given in found.items()
-    }
+    counts = {column: _counted(levels, given) for column, given in found.items()}
     differences = (
         Difference(one.code, other.code, level_difference(*_by_level(levels, counts[one.code], counts[other.code])))
         for one, other in _pairs(arms)
     )
     return FactorRow(code, name, tuple(levels), counts, tuple(differences))
+
+
+def _counted(levels: Sequence[tuple[str, str]], given: Iterable[str]) -> dict[str, int]:
+    """Return the count of every level in their order, nobody's among them, and of those whose level is not known."""
+    counts = Counter(given)
+    known = {level: counts[level] for level, _name in levels}
+    unknown = counts.total() - sum(known.values())
+    return {**known, NOT_KNOWN: unknown} if unknown else known
 
 
 def _by_level(levels: Sequence[tuple[str, str]], *counts: Mapping[str, int]) -> list[list[int]]:
