@@ -14,7 +14,18 @@ from trials.allocation.study_codes import format_code
 from trials.course import ENDS, state_after
 from trials.errors import InConflict, RuleBroken
 from trials.lifecycle import Writing
-from trials.models import ARM_TELLING, Allocation, Arm, Criterion, Participant, ParticipantEvent, Site, Stratum, TherapyGroup, Trial
+from trials.models import (
+    ARM_TELLING,
+    Allocation,
+    Arm,
+    Criterion,
+    Participant,
+    ParticipantEvent,
+    Site,
+    Stratum,
+    TherapyGroup,
+    Trial,
+)
 from trials.permissions import Permission
 from trials.selectors.consent import THE_TRIAL, check_consent
 from trials.selectors.events import events_of_participant
