@@ -143,10 +143,10 @@ def test_a_contact_nobody_can_reach_is_missing() -> None:
 
 def test_values_read_as_lines() -> None:
     items = who_items(document(), progress())
-    assert lines_of(items[2].value) == ["id: X-1; issuer: Funder"]
-    assert "age: 18 years or older" in lines_of(items[13].value)
+    assert lines_of(items[2].value) == ["ID: X-1. Issuer: Funder"]
+    assert "Age: 18 years or older" in lines_of(items[13].value)
     assert any("Software: Calm-Bot 2.1" in line for line in lines_of(items[12].value))
-    assert "name: Outcome o1; metric: pg/mL; method of aggregation: mean; time point: Six months" in lines_of(
+    assert "Name: Outcome o1. Metric: pg/mL. Method of aggregation: mean. Time point: Six months" in lines_of(
         items[18].value
     )
 

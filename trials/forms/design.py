@@ -221,6 +221,11 @@ class VisitForm(RowForm):
             self.add_error("target_day", _("The target day lies between the earliest and the latest day."))
 
     @property
+    def details_used(self) -> bool:
+        """Whether the visit counts from something else than nearly all visits do."""
+        return self["anchor"].value() == Visit.Anchor.INTERVENTION_END
+
+    @property
     def design(self) -> VisitDesign:
         """The visit as the service takes it."""
         anchor = self.cleaned_data["anchor"] or Visit.Anchor.RANDOMIZATION

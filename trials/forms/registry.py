@@ -160,6 +160,7 @@ class RecordForm(forms.Form):
         )
         for name, field in self.fields.items():
             field.label = LABELS[name]
+        self.fields["title"].label = _("Scientific title")
         self._add_contacts()
         for name, label in NONE_LABELS.items():
             self.fields[f"none_{name}"] = forms.BooleanField(required=False, label=label)

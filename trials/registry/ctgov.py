@@ -11,7 +11,7 @@ from typing import Any
 from trials.registry.countries import COUNTRIES
 from trials.registry.document import Document
 from trials.registry.who import Progress
-from trials.registry.wording import intervention_lines, intervention_title, plain
+from trials.registry.wording import intervention_text, intervention_title
 
 OVERALL_STATUS = {
     "draft": "NOT_YET_RECRUITING",
@@ -67,7 +67,13 @@ def participant_flow(arms: Iterable[Mapping[str, Any]], flow: Sequence[GroupFlow
     names = {arm["code"]: arm for arm in arms}
     ids = {group.code: f"FG{number:03}" for number, group in enumerate(flow)}
     groups = [
-        _filled({"id": ids[each.code], "title": names[each.code]["name"], "description": _described(names[each.code])})
+        _filled(
+            {
+                "id": ids[each.code],
+                "title": names[each.code]["name"],
+                "description": intervention_text(names[each.code]),
+            }
+        )
         for each in flow
     ]
     counted = {
@@ -184,10 +190,6 @@ def _intervention_type(arm: Mapping[str, Any]) -> str:
     return OTHER if arm["intervention"]["type"] == "non_psychosocial" else BEHAVIORAL
 
 
-def _described(arm: Mapping[str, Any]) -> str:
-    return ". ".join(line.rstrip(".") for line in intervention_lines(arm)) or plain(arm["kind"]).capitalize()
-
-
 def _arms(arms: Sequence[Mapping[str, Any]]) -> Document:
     treated = [arm for arm in arms if arm.get("intervention")]
     return {
@@ -196,7 +198,7 @@ def _arms(arms: Sequence[Mapping[str, Any]]) -> Document:
                 {
                     "label": arm["name"],
                     "type": _arm_type(arm),
-                    "description": _described(arm),
+                    "description": intervention_text(arm),
                     "interventionNames": [f"{_intervention_type(arm).capitalize()}: {intervention_title(arm)}"]
                     if arm.get("intervention")
                     else [],
@@ -208,7 +210,7 @@ def _arms(arms: Sequence[Mapping[str, Any]]) -> Document:
             {
                 "type": _intervention_type(arm),
                 "name": intervention_title(arm),
-                "description": _described(arm),
+                "description": intervention_text(arm),
                 "armGroupLabels": [arm["name"]],
             }
             for arm in treated

@@ -12,7 +12,7 @@ from typing import Any
 
 from trials.registry.countries import COUNTRIES
 from trials.registry.document import Document
-from trials.registry.wording import age_range, intervention_lines, intervention_title, plain
+from trials.registry.wording import age_range, intervention_text, intervention_title, plain
 
 DATA_SET = "WHO Trial Registration Data Set"
 VERSION = "1.3.1"
@@ -143,11 +143,15 @@ def lines_of(value: Any) -> list[str]:
     """Return an item's value as lines of text, for tables and pages."""
     if isinstance(value, Mapping):
         return [
-            f"{plain(key)}: {', '.join(lines_of(each))}" for key, each in value.items() if each not in ("", None, [])
+            f"{_word(key)}: {'; '.join(lines_of(each))}" for key, each in value.items() if each not in ("", None, [])
         ]
     if isinstance(value, list | tuple):
-        return ["; ".join(lines_of(each)) if isinstance(each, Mapping) else str(each) for each in value]
+        return [". ".join(lines_of(each)) if isinstance(each, Mapping) else str(each) for each in value]
     return [] if value in ("", None) else [str(value)]
+
+
+def _word(key: str) -> str:
+    return "ID" if key == "id" else plain(key).capitalize()
 
 
 def _administration(document: Mapping[str, Any], registration: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -156,7 +160,7 @@ def _administration(document: Mapping[str, Any], registration: Mapping[str, Any]
     return (
         identity if all(identity.values()) else {},
         registration["registered_on"],
-        registration["secondary_ids"],
+        [_in_order(each, ("id", "issuer")) for each in registration["secondary_ids"]],
         registration["sources_of_support"],
         registration["primary_sponsor"],
         registration["secondary_sponsors"],
@@ -200,7 +204,7 @@ def _promises(document: Mapping[str, Any], registration: Mapping[str, Any]) -> t
     return (
         [_outcome(each, document) for each in document["outcomes"] if each["rank"] == "primary"],
         [_outcome(each, document) for each in document["outcomes"] if each["rank"] == "secondary"],
-        registration["ethics_reviews"],
+        [_in_order(each, ("committee", "status", "date", "contact")) for each in registration["ethics_reviews"]],
         registration["completion_on"],
         results if any(results.values()) else {},
         sharing if registration["sharing"] else {},
@@ -226,12 +230,18 @@ def _state(field: str, value: Any, none_of: set[str], document: Mapping[str, Any
 
 def _contact(contact: Mapping[str, Any]) -> Mapping[str, Any]:
     """A contact counts once somebody can be reached."""
-    return contact if contact.get("name") and (contact.get("email") or contact.get("phone")) else {}
+    is_there = contact.get("name") and (contact.get("email") or contact.get("phone"))
+    return _in_order(contact, ("name", "role", "email", "phone", "affiliation")) if is_there else {}
+
+
+def _in_order(fields: Mapping[str, Any], names: Iterable[str]) -> Document:
+    """Return the fields as they are read; the database keeps no order of them."""
+    return {name: fields[name] for name in names if fields.get(name)}
 
 
 def _intervention(arm: Mapping[str, Any]) -> Document:
     given: Document = {"arm": arm["name"], "kind": plain(arm["kind"]), "name": intervention_title(arm)}
-    return given | {"description": intervention_lines(arm)}
+    return given | {"description": intervention_text(arm)}
 
 
 def _criteria(criteria: Iterable[Mapping[str, Any]], registration: Mapping[str, Any]) -> Document:

@@ -67,6 +67,11 @@ def intervention_lines(arm: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def intervention_text(arm: Mapping[str, Any]) -> str:
+    """Return the same in one paragraph; the kind of arm for one that receives nothing."""
+    return ". ".join(line.rstrip(".") for line in intervention_lines(arm)) or plain(arm["kind"]).capitalize()
+
+
 def age_range(registration: Mapping[str, Any]) -> str:
     """Return the ages taken: "18 to 70 years", "18 years or older", "no limits"."""
     low, high = registration["minimum_age"], registration["maximum_age"]

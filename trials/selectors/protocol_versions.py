@@ -16,6 +16,7 @@ from trials.selectors.protocol_words import CHOICES, LABELS, ROWS
 from trials.selectors.registry import as_readable
 
 NAMED_BY = ("title", "name", "text")
+ORDER = {field: position for position, field in enumerate(LABELS)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def _text(value: Any, path: tuple[str, ...]) -> str:
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, Mapping):
-        parts = ((_label(key), _text(each, (*path, key))) for key, each in value.items() if key != "code")
+        # The database keeps no order of fields; the words do.
+        fields = sorted((key for key in value if key != "code"), key=lambda key: ORDER.get(key, len(ORDER)))
+        parts = ((_label(key), _text(value[key], (*path, key))) for key in fields)
         return "; ".join(f"{label}: {text}" for label, text in parts if text)
     if isinstance(value, list):
         return ", ".join(_text(each, path) for each in value)

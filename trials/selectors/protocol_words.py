@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from trials.models import Arm, Criterion, Intervention, PlannedOutcome, Registration, Trial, Visit
 
 LABELS: dict[str, Any] = {
-    "title": _("Scientific title"),
+    "title": _("Title"),
     "summary": _("Summary"),
     "registry_id": _("Registry number"),
     "code_prefix": _("Prefix of study codes"),
