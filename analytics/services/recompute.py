@@ -22,7 +22,7 @@ from analytics.services.estimates import PlannedEstimate, estimate_trial
 from analytics.services.outcomes import Design, Measure, Outcomes
 from analytics.services.plans import DEFAULT_SPECIFICATION, ensure_plan, newest_plan
 from analytics.statistics.limits import DETECTION_METHOD
-from measurements.selectors.frames import analysis_frame
+from measurements.selectors.frames import analysis_frame, count_told_to_all
 from trials import audit
 from trials.access import Actor, require
 from trials.models import Trial, Visit
@@ -102,8 +102,8 @@ def _compute(trial: Trial, specification: dict[str, Any], version: int) -> Compu
             outcomes = Outcomes(randomized, values, design_of(trial))
         return Computed(
             version,
-            outcomes.value_count,
-            inputs_sha256(randomized, values),
+            count_told_to_all(trial, outcomes.value_count),
+            inputs_sha256(version, randomized, values),
             tuple(estimate_trial(outcomes, specification)),
             tuple(describe_trial(outcomes)),
         )
@@ -130,9 +130,13 @@ def design_of(trial: Trial) -> Design:
     )
 
 
-def inputs_sha256(*frames: pd.DataFrame) -> str:
-    """Return the SHA-256 over the frames as CSV, by which a run names exactly what it was computed from."""
-    digest = hashlib.sha256()
+def inputs_sha256(version: int, *frames: pd.DataFrame) -> str:
+    """Return the SHA-256 over data version and frames as CSV, by which a run names what it was computed from.
+
+    With the version it differs after every delivery; without it, one that stayed the same would tell that what came is
+    not compared, and so whose arm crossed over.
+    """
+    digest = hashlib.sha256(f"{version}\n".encode())
     for frame in frames:
         digest.update(frame.to_csv(index=False, lineterminator="\n").encode())
     return digest.hexdigest()

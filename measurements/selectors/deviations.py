@@ -208,7 +208,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Deviations:
-    """The lines asked for, counts by standing (and of those not void by severity), and how many lines all pages have."""
+    """The lines asked for, counts by standing (and, of those not void, severity), and the length of all pages."""
 
     lines: tuple[DeviationLine, ...]
     counts: dict[str, int] = field(default_factory=dict)

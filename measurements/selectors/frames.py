@@ -102,6 +102,24 @@ def analysis_frame(trial: Trial) -> pd.DataFrame:
     return frame
 
 
+def count_told_to_all(trial: Trial, analysed: int) -> int:
+    """Return how many analysed values everybody may be told of; `analysed` in trials where no arm crosses over.
+
+    A count that rises with a value of one participant and not of another would tell who crossed over. This one follows
+    the rule that is the same for all: nothing after the last controlled visit.
+    """
+    if not trial.arms.exclude(crosses_over_to=None).exists():
+        return analysed
+    names = ", ".join(COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*) FROM ({ANALYSIS_VALUES}) AS used ({names}) "  # noqa: S608 - built from constants
+            "JOIN trials_allocation USING (participant_id)",
+            {"trial": trial.pk, "arm_sites": []},
+        )
+        return int(cursor.fetchone()[0])
+
+
 def excluded_values(trial: Trial) -> dict[str, int]:
     """Return how many current results are not analysed, by reason: the rows that are out.
 

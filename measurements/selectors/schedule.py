@@ -63,8 +63,9 @@ class VisitLine:
 
     @property
     def missed_label(self) -> str:
-        """Why it was missed: the listed reason, and in words where these say more."""
-        listed = str(Attendance.Missed(self.missed_category).label) if self.missed_category else ""
+        """Why it was missed: the reason of the list, and the words where these say more."""
+        is_listed = self.missed_category not in {"", Attendance.Missed.OTHER}
+        listed = str(Attendance.Missed(self.missed_category).label) if is_listed else ""
         return ": ".join(dict.fromkeys(part for part in (listed, self.missed_reason) if part))
 
     @property

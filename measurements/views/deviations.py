@@ -34,7 +34,7 @@ from trials.views.csv_answers import csv_answer
 
 PAGE_LENGTH = 50
 STANDINGS: Mapping[str, Any] = {
-    "": gettext_lazy("Recorded and found"),
+    "": gettext_lazy("All current"),
     "recorded": gettext_lazy("Recorded"),
     "found": gettext_lazy("Found by a rule, to be confirmed"),
     "void": gettext_lazy("Recorded in error"),

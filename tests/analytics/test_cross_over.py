@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from analytics.models import EffectEstimate
+from analytics.selectors.precision import pooled_precision
 from analytics.services.recompute import recompute_estimates
 from measurements.selectors.frames import ANALYSIS_VALUES, analysis_frame, excluded_values
 from measurements.services.cross_over import record_cross_over
@@ -213,3 +214,24 @@ def test_the_trail_tells_the_blinded_nothing_of_it(compared):
     assert AuditEvent.objects.filter(verb="participant.crossed_over").exists()
     told = events_of(compared, make_member(compared, "monitor"))
     assert not told.filter(verb="participant.crossed_over").exists()
+
+
+def test_what_a_run_says_of_itself_tells_the_blinded_nothing(compared):
+    """One more value of one participant after the comparison: whoever it is, counts stay and the hash changes."""
+    crossed, other = in_arm(compared, "canary-wait")[0], in_arm(compared, "canary-cbt")[0]
+    record_cross_over(participant=crossed, on=days_ago(30), by=PLATFORM)
+    nine_months, by = compared.visits.get(code="nine_months"), make_member(compared, "data_manager")
+
+    def told():
+        trial = Trial.objects.get(pk=compared.pk)
+        run = recompute_estimates(trial=trial, by=PLATFORM)
+        return run.result_count, run.inputs_sha256, pooled_precision(trial, nine_months, by).outcomes
+
+    seen = [told()]
+    for participant in (crossed, other):
+        measure(compared, "nine_months", [participant])
+        seen.append(told())
+    counts, hashes, outcomes = zip(*seen, strict=True)
+    assert len(set(counts)) == 1
+    assert len(set(hashes)) == 3
+    assert set(outcomes) == {()}
