@@ -199,3 +199,24 @@ def test_the_pages_form_fill_and_close(signed_in) -> None:
     active = reverse("therapist-active", kwargs={"slug": "t", "code": "c1"})
     assert browser.post(active, {"active": "no"}).status_code == 302
     assert b"Ended" in browser.get(address).content
+
+
+def test_a_closed_group_is_randomized_from_its_page(signed_in) -> None:
+    trial = cluster_trial()
+    group = group_of(trial)
+    for participant in people(trial, 2, randomized=False):
+        join_group(group=group, participant=participant, by=PLATFORM, on=DAY)
+    browser = signed_in(make_member(trial, "coordinator", "leeds"))
+    page = reverse("therapy-group", kwargs={"slug": "t", "code": "g1"})
+    randomize = reverse("randomize-group", kwargs={"slug": "t", "code": "g1"})
+    assert randomize.encode() not in browser.get(page).content
+    assert browser.post(randomize, {"sex": "F"}).status_code == 422
+    close_group(group=group, by=PLATFORM)
+    assert randomize.encode() in browser.get(page).content
+    assert b"cannot be undone" in browser.get(randomize).content
+    for _ in range(2):
+        assert browser.post(randomize, {"sex": "F"}).status_code == 302
+    arms = set(Allocation.objects.filter(trial=trial).values_list("arm", flat=True))
+    assert (len(arms), Allocation.objects.count()) == (1, 2)
+    assert b"Randomized" in browser.get(page).content
+    assert randomize.encode() not in browser.get(page).content
