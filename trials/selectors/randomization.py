@@ -103,11 +103,6 @@ class Randomization:
     total: Used
     used: tuple[Used, ...]
 
-    @property
-    def commitment_parts(self) -> list[str]:
-        """The commitment in eights, between which a narrow page may break it."""
-        return [self.commitment[start : start + 8] for start in range(0, len(self.commitment), 8)]
-
 
 def randomization_of(trial: Trial, by: Actor) -> Randomization:
     """Return how the trial randomizes and how far its lists are used; counts by arm for those who may see all arms."""
@@ -201,11 +196,18 @@ def randomized_in_error(trial: Trial, by: Actor) -> list[ErrorListed]:
             on=each.occurred_on,
             error=str(Error(each.detail["error"]).label),
             reason=each.reason,
-            true_levels=tuple(_levels_in_words(factors, each.detail.get("true_levels", {}))),
+            true_levels=tuple(_levels_in_words(factors, _corrected(each))),
             first=each.detail.get("first", ""),
         )
         for each in found.select_related("participant__site").order_by("-id")
     ]
+
+
+def _corrected(recorded: ParticipantEvent) -> dict[str, str]:
+    """Return the true levels that differ from those the participant was randomized with."""
+    randomized_with = recorded.participant.strata
+    true_levels = recorded.detail.get("true_levels", {})
+    return {factor: level for factor, level in true_levels.items() if level != randomized_with.get(factor)}
 
 
 def _levels_in_words(factors: Iterable[StratificationFactor], levels: Mapping[str, str]) -> Iterator[tuple[str, str]]:

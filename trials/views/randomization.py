@@ -36,6 +36,7 @@ def randomization(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "trial": trial,
         "randomization": shown,
+        "commitment_parts": _in_eights(shown.commitment),
         "certain": f"{shown.foreknowledge.certain:.1%}" if shown.foreknowledge else "",
         "guessed": f"{shown.foreknowledge.guessed:.0%}" if shown.foreknowledge else "",
         "percent": f"{trial.minimization_probability:.0%}".removesuffix("%"),
@@ -74,8 +75,19 @@ def replay(request: HttpRequest, slug: str) -> HttpResponse:
     trial = visible_trial(slug, by)
     replayed = replay_allocation(trial=trial, by=by)
     page = Paginator(replayed.places, PER_PAGE).get_page(request.GET.get("page"))
-    context = {"trial": trial, "replay": replayed, "page": page, "factors": list(trial.factors.all())}
+    context = {
+        "trial": trial,
+        "replay": replayed,
+        "page": page,
+        "commitment_parts": _in_eights(replayed.verdict.commitment),
+        "seed_parts": _in_eights(replayed.seed),
+    }
     return render(request, "trials/randomization_replay.html", context)
+
+
+def _in_eights(digits: str) -> list[str]:
+    """Cut digits where a narrow page may break them."""
+    return [digits[start : start + 8] for start in range(0, len(digits), 8)]
 
 
 @never_cache
