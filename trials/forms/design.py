@@ -223,7 +223,7 @@ class VisitForm(RowForm):
     @property
     def details_used(self) -> bool:
         """Whether the visit counts from something else than nearly all visits do."""
-        return self["anchor"].value() == Visit.Anchor.INTERVENTION_END
+        return bool(self["anchor"].value() == Visit.Anchor.INTERVENTION_END)
 
     @property
     def design(self) -> VisitDesign:

@@ -50,8 +50,8 @@ class LinesField(forms.CharField):
     """A list of texts, one a line."""
 
     def __init__(self, **options: Any) -> None:
-        options = {"max_length": 5000, "help_text": ONE_A_LINE, "required": False} | options
-        super().__init__(widget=forms.Textarea(attrs=SMALL), **options)
+        options.setdefault("help_text", ONE_A_LINE)
+        super().__init__(max_length=5000, required=False, widget=forms.Textarea(attrs=SMALL), **options)
 
     def prepare_value(self, value: Any) -> Any:
         """Return the list as lines."""

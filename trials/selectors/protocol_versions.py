@@ -70,8 +70,10 @@ def _where(path: tuple[str, ...], *documents: Mapping[str, Any]) -> str:
 
 
 def _row_name(path: tuple[str, ...], documents: tuple[Mapping[str, Any], ...]) -> str:
-    rows = (document.get(path[0]) for document in documents)
-    row = next((rows_[path[1]] for rows_ in rows if isinstance(rows_, Mapping) and path[1] in rows_), {})
+    tables = (document.get(path[0]) for document in documents)
+    row: Mapping[str, Any] = next(
+        (rows[path[1]] for rows in tables if isinstance(rows, Mapping) and path[1] in rows), {}
+    )
     return str(next((row[name] for name in NAMED_BY if row.get(name)), path[1]))
 
 

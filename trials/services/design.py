@@ -345,12 +345,14 @@ def _reconcile(
 ) -> dict[str, Any]:
     """Remove, change and add rows until they are the wanted ones, in their order; return them by code.
 
-    What only one row may be (the reference arm, the baseline) is written last, when no other row is it any more.
+    What only one row may be (the reference arm, the baseline) is given last, when no other row is it any more.
     """
     rows.exclude(code__in=wanted).delete()
     there = {row.code: row for row in rows.all()}
     positions = {code: position for position, code in enumerate(wanted)}
-    for code, fields in sorted(wanted.items(), key=lambda item: comes_last(item[1])):
+    kept = sorted((code for code in wanted if code in there), key=lambda code: comes_last(wanted[code]))
+    for code in [*kept, *(code for code in wanted if code not in there)]:
+        fields = wanted[code]
         given = {**fields, "position": positions[code]} if hasattr(rows.model, "position") else dict(fields)
         if code not in there:
             there[code] = rows.create(**given)

@@ -5,7 +5,7 @@ from trials.access import Actor, require
 from trials.errors import RuleBroken
 from trials.models import ProtocolVersion, Trial
 from trials.permissions import Permission
-from trials.registry.document import fingerprint
+from trials.registry.document import Document, fingerprint
 from trials.selectors.registry import protocol_document
 
 
@@ -21,14 +21,13 @@ def record_protocol_version(*, trial: Trial, by: Actor, reason: str) -> Protocol
         locked = Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
         last = ProtocolVersion.objects.filter(trial=locked).last()
         document = protocol_document(locked)
-        version = last
-        if last is None or last.sha256 != fingerprint(document):
-            version = _next(locked, last, document, reason)
+        is_same = last is not None and last.sha256 == fingerprint(document)
+        version = last if last is not None and is_same else _next(locked, last, document, reason)
         event.record("protocol.version_recorded", trial=locked, target=locked, detail={"number": version.number})
     return version
 
 
-def _next(trial: Trial, last: ProtocolVersion | None, document: dict, reason: str) -> ProtocolVersion:
+def _next(trial: Trial, last: ProtocolVersion | None, document: Document, reason: str) -> ProtocolVersion:
     if last is not None and not reason.strip():
         raise RuleBroken("reason_missing", "Say why the protocol changes; nothing was saved.", field="reason")
     return ProtocolVersion.objects.create(

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -90,7 +91,7 @@ def registration(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-def registration_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+def registration_file(request: HttpRequest, slug: str, name: str) -> HttpResponseBase:
     """One of the downloads; taking it is recorded."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
