@@ -56,10 +56,11 @@ def _count(factor: FactorRow, column: str, level: str) -> str:
 
 def _biomarker_rows(row: BiomarkerRow, table: BaselineTable) -> Iterator[Row]:
     biomarker = row.biomarker
-    unit = f", {readable_unit(biomarker.unit)}" if biomarker.unit else ""
+    unit = readable_unit(biomarker.unit)
+    name = biomarker.name if not unit or biomarker.name.endswith(unit) else f"{biomarker.name}, {unit}"
     found = [row.numbers.get(column, {}) for column in table.columns]
     difference = _difference(table, largest_difference(row.differences))
-    yield Row(f"{biomarker.name}{unit}", ("",) * len(found), difference, is_head=True)
+    yield Row(name, ("",) * len(found), difference, is_head=True)
     yield Row(_("n (missing)"), tuple(_available(each) for each in found))
     if row.is_log:
         yield Row(_("Geometric mean (geometric SD factor)"), tuple(_spread(each, "geometric") for each in found))

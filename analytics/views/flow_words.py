@@ -41,7 +41,8 @@ class Line:
     @property
     def text(self) -> str:
         """Return the line as a box of the chart shows it."""
-        shown = f"{self.words}: {number(self.n)}"
+        # A count does not stand alone on a line.
+        shown = f"{self.words}:\N{NO-BREAK SPACE}{number(self.n)}"
         return reason(shown, self.depth)
 
 
@@ -150,7 +151,7 @@ def arm_boxes(flow: TrialFlow, arm: ArmFlow, is_short: bool, most: int | None = 
     """Return allocation, follow-up and analysis of one arm; `most` reasons are named, all of them where None."""
     started = any(each.counts.received or each.counts.not_started for each in flow.arms)
     shown = _shown_visits(flow, arm, is_short=is_short)
-    boxes = [_allocation(arm, started=started, most=most), _follow_up(arm, shown, most)]
+    boxes = [_allocation(arm, started=started, most=most), _follow_up(arm, shown, most, known=_course_known(flow))]
     return [*boxes, *(_analysis(outcome) for outcome in arm.outcomes)]
 
 
@@ -191,9 +192,18 @@ def _allocation(arm: ArmFlow, *, started: bool, most: int | None) -> Box:
     return Box(heading, counts.allocated, tuple(lines), about=_clusters(counts.clusters))
 
 
-def _follow_up(arm: ArmFlow, visits: Iterable[VisitFlow], most: int | None) -> Box:
+def _course_known(flow: TrialFlow) -> bool:
+    """Return whether anybody recorded what became of participants; of a trial taken over from elsewhere perhaps not."""
+    every = [arm.counts for arm in flow.arms]
+    ends = ("lost_to_follow_up", "withdrawn", "discontinued", "died", "completed")
+    return flow.counts.assessed is not None or any(getattr(each, name) for each in every for name in ends)
+
+
+def _follow_up(arm: ArmFlow, visits: Iterable[VisitFlow], most: int | None, *, known: bool) -> Box:
     counts = arm.counts
     lines = [line for visit in visits for line in _visit(visit, most)]
+    if not known:
+        return Box(_("Follow-up"), None, tuple(lines), about=(_("Losses and withdrawals not recorded"),))
     lines += [Line(_("Lost to follow-up"), counts.lost_to_follow_up), *_most(counts.lost_reasons, most)]
     lines += [Line(_("Withdrew from follow-up"), counts.withdrawn), *_most(counts.withdrawn_reasons, most)]
     if counts.discontinued is not None:

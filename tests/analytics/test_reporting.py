@@ -246,7 +246,7 @@ def test_of_four_arms_the_largest_difference_is_shown(client: Client) -> None:
     for number in range(16):
         site = trial.sites.get(code="leeds" if number % 2 else "ghent")
         who = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=today())
-        who = record_consent(participant=who, by=PLATFORM, on=today(), version="1")
+        who = record_consent(participant=who, by=PLATFORM, on=today(), version="1.0")
         randomize_participant(participant=who, by=PLATFORM, levels={"sex": "FM"[number // 8]}, on=today())
     table = baseline_table(trial, make_member(trial, "monitoring_board"))
     site, sex = table.factors
