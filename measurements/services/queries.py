@@ -6,9 +6,11 @@ from django.utils import timezone
 from measurements.models import Biomarker, Query, QueryNote, Result, Submission
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import InConflict, RuleBroken
-from trials.models import Participant, Trial, Visit
+from trials.errors import RuleBroken
+from trials.lifecycle import Writing
+from trials.models import Participant, Visit
 from trials.permissions import Permission
+from trials.services.writing import require_writable
 
 LONGEST_TEXT = 500
 BY_HAND = "by_hand"
@@ -61,7 +63,7 @@ def open_query(
     question = _said(question, "question", "Ask")
     with audit.transaction(by=by) as event:
         require(by, Permission.QUERY_MANAGE, participant.trial, site=participant.site)
-        _require_unlocked(participant.trial)
+        require_writable(participant.trial, Writing.ANSWERS)
         # Two people, or one who clicks twice, ask one after the other.
         Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
         query, is_new = Query.objects.exclude(state=Query.State.CLOSED).get_or_create(
@@ -88,7 +90,7 @@ def answer_query(*, query: Query, answer: str, by: Actor) -> Query:
     with audit.transaction(by=by, reason=answer) as event:
         query = _locked(query)
         require(by, Permission.QUERY_ANSWER, query.trial, site=query.participant.site)
-        _require_unlocked(query.trial)
+        require_writable(query.trial, Writing.ANSWERS)
         if query.state == Query.State.OPEN:
             query.answer, query.state = answer, Query.State.ANSWERED
             query.save(update_fields=["answer", "state"])
@@ -105,7 +107,7 @@ def close_query(*, query: Query, by: Actor, reason: str = "") -> Query:
     with audit.transaction(by=by, reason=reason.strip()) as event:
         query = _locked(query)
         require(by, Permission.QUERY_MANAGE, query.trial, site=query.participant.site)
-        _require_unlocked(query.trial)
+        require_writable(query.trial, Writing.ANSWERS)
         if query.state == Query.State.OPEN:
             reason = _said(reason, "reason", "Nobody has answered yet. Say why the question is closed")
         if query.state != Query.State.CLOSED:
@@ -122,7 +124,7 @@ def reopen_query(*, query: Query, by: Actor, reason: str) -> Query:
     with audit.transaction(by=by, reason=reason) as event:
         query = _locked(query)
         require(by, Permission.QUERY_MANAGE, query.trial, site=query.participant.site)
-        _require_unlocked(query.trial)
+        require_writable(query.trial, Writing.ANSWERS)
         if query.state != Query.State.OPEN:
             query.state, query.closed_at = Query.State.OPEN, None
             query.save(update_fields=["state", "closed_at"])
@@ -141,12 +143,6 @@ def _said(text: str, field: str, ask: str) -> str:
 def _locked(query: Query) -> Query:
     found = Query.objects.select_for_update(of=("self",)).select_related("participant__site", "trial")
     return found.get(pk=query.pk)
-
-
-def _require_unlocked(trial: Trial) -> None:
-    """Raise InConflict where the data are locked; frozen values may still be asked about."""
-    if Trial.objects.values_list("data_state", flat=True).get(pk=trial.pk) == Trial.DataState.LOCKED:
-        raise InConflict("trial_locked", f"The data of {trial.title} are locked. Nothing was saved.")
 
 
 def _note(query: Query, kind: str, text: str) -> None:

@@ -94,6 +94,7 @@ def take_slot(function: str, stratum: Stratum, unit: int) -> tuple[int, str]:
 
     Raises InConflict when the list is used up. Inside of the transaction that writes the allocation.
     """
+    trial = stratum.trial  # read before the call: after one that fails nothing can be read
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT slot_sequence, slot_ciphertext FROM {function}(%s, %s)", [stratum.pk, unit])  # noqa: S608 - one of two names
@@ -102,10 +103,10 @@ def take_slot(function: str, stratum: Stratum, unit: int) -> tuple[int, str]:
         if getattr(error.__cause__, "sqlstate", "") != LIST_USED_UP:
             raise
         raise InConflict(
-            "list_used_up", f"The allocation list for this stratum of {stratum.trial.title} is used up."
+            "list_used_up", f"The allocation list for this stratum of {trial.title} is used up."
         ) from error
     content = decrypt_slot(
-        allocation_key(), bytes(ciphertext), trial=stratum.trial.slug, stratum=stratum.key, sequence=sequence
+        allocation_key(), bytes(ciphertext), trial=trial.slug, stratum=stratum.key, sequence=sequence
     )
     return sequence, content
 
