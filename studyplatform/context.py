@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from trials.access import actor_of, has_permission
+from trials.access import actor_of, allocation_sites, has_permission
 from trials.models import Trial, User
 from trials.permissions import Permission
 
@@ -13,14 +13,16 @@ from trials.permissions import Permission
 def rights(request: HttpRequest) -> dict[str, Callable[[Trial | None], frozenset[Permission]]]:
     """Return `permissions_in`, which says what the person may do in a trial, or on the platform for None.
 
-    The roles that the view's checks have read are remembered with the request: at most one query more.
+    Arms count as seen where they may be seen at one site. The roles that the view's checks have read are remembered
+    with the request: at most two queries more.
     """
 
     def permissions_in(trial: Trial | None) -> frozenset[Permission]:
         if not isinstance(_user(request), User):
             return frozenset()
         by = actor_of(request)
-        return frozenset(each for each in Permission if has_permission(by, each, trial))
+        granted = frozenset(each for each in Permission if has_permission(by, each, trial))
+        return granted | {Permission.ALLOCATION_VIEW} if trial and allocation_sites(by, trial) else granted
 
     return {"permissions_in": permissions_in}
 

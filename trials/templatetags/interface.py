@@ -85,6 +85,7 @@ class Destination(NamedTuple):
 
 
 TRIAL = "trial"
+DATA = "data"
 RESULTS = "results"
 SETUP = "setup"
 DESTINATIONS: Sequence[Destination] = (
@@ -93,43 +94,91 @@ DESTINATIONS: Sequence[Destination] = (
         TRIAL,
         "participants",
         gettext_lazy("Participants"),
-        ("enrol", "participant", "visit-form"),
+        (
+            "enrol",
+            "enrol-person",
+            "participant",
+            "participant-consent",
+            "participant-course",
+            "participant-happening",
+            "participant-identity",
+            "unblind-participant",
+            "randomized-in-error",
+            "cross-over",
+            "visit-form",
+        ),
         needs=Permission.PARTICIPANT_VIEW,
     ),
     Destination(TRIAL, "screening-log", gettext_lazy("Screening log"), needs=Permission.PARTICIPANT_VIEW),
     Destination(TRIAL, "visit-schedule", gettext_lazy("Visits"), needs=Permission.PARTICIPANT_VIEW),
-    Destination(TRIAL, "sessions", gettext_lazy("Sessions")),
-    Destination(TRIAL, "safety", gettext_lazy("Safety"), needs=Permission.SAFETY_VIEW),
     Destination(
-        TRIAL, "deviations", gettext_lazy("Deviations"), ("deviation-record", "deviation-confirm", "deviation")
+        TRIAL,
+        "sessions",
+        gettext_lazy("Sessions"),
+        ("session-record", "session-retract"),
+        needs=Permission.ALLOCATION_VIEW,
     ),
-    Destination(TRIAL, "queries", gettext_lazy("Queries"), ("query", "query-open"), needs=Permission.QUERY_VIEW),
-    Destination(TRIAL, "source-verification", gettext_lazy("Source verification"), ("participant-source",)),
-    Destination(TRIAL, "submissions", gettext_lazy("Lab submissions")),
+    Destination(
+        TRIAL,
+        "safety",
+        gettext_lazy("Safety"),
+        ("adverse-event", "adverse-event-new"),
+        needs=Permission.SAFETY_VIEW,
+    ),
+    Destination(
+        TRIAL,
+        "deviations",
+        gettext_lazy("Deviations"),
+        ("deviation-record", "deviation-confirm", "deviation"),
+        needs=Permission.SAFETY_VIEW,
+    ),
+    Destination(DATA, "queries", gettext_lazy("Queries"), ("query", "query-open"), needs=Permission.QUERY_VIEW),
+    Destination(
+        DATA,
+        "source-verification",
+        gettext_lazy("Source verification"),
+        ("participant-source",),
+        needs=Permission.PARTICIPANT_VIEW,
+    ),
+    Destination(DATA, "submissions", gettext_lazy("Lab submissions"), ("submission",), needs=Permission.RESULT_VIEW),
     Destination(RESULTS, "flow", gettext_lazy("Participant flow")),
     Destination(RESULTS, "recruitment", gettext_lazy("Recruitment")),
     Destination(RESULTS, "effects", gettext_lazy("Effects")),
     Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
     Destination(RESULTS, "exports", gettext_lazy("Exports"), needs=Permission.EXPORT),
-    Destination(SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals")),
+    Destination(
+        SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals", "trial-revise")
+    ),
     Destination(
         SETUP,
         "registration",
         gettext_lazy("Registration"),
-        ("registration-edit", "protocol-interventions", "protocol-amend", "spirit-schedule"),
+        (
+            "registration-edit",
+            "protocol-interventions",
+            "protocol-amend",
+            "protocol-versions",
+            "protocol-difference",
+            "spirit-schedule",
+        ),
     ),
-    Destination(SETUP, "randomization", gettext_lazy("Randomization")),
+    Destination(SETUP, "randomization", gettext_lazy("Randomization"), ("allocation-replay",)),
     Destination(SETUP, "consent-forms", gettext_lazy("Consent forms")),
-    Destination(SETUP, "therapy-groups", gettext_lazy("Therapy groups")),
+    Destination(
+        SETUP,
+        "therapy-groups",
+        gettext_lazy("Therapy groups"),
+        ("therapy-group", "randomize-group", "therapy-leave", "session-group"),
+        needs=Permission.PARTICIPANT_VIEW,
+    ),
     Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
     Destination(SETUP, "laboratories", gettext_lazy("Laboratories"), needs=Permission.LABORATORY_MANAGE),
     Destination(
         SETUP,
         "people",
         gettext_lazy("People and rights"),
-        ("role-end", "invitation-resend", "delegation-log", "delegation-log-csv"),
+        ("role-end", "invitation-resend", "delegation-log", "who-sees-what"),
     ),
-    Destination(SETUP, "who-sees-what", gettext_lazy("Who sees what")),
     Destination(SETUP, "audit-trail", gettext_lazy("Audit trail"), needs=Permission.AUDIT_VIEW),
 )
 
@@ -327,7 +376,7 @@ def _entry(destination: Destination, group: str, url: str, current: str, count: 
 
 @register.simple_tag(takes_context=True)
 def trial_navigation(context: Context) -> list[dict[str, Any]]:
-    """The lines of the navigation: `group`, `label`, `url`, `active`, `count`.
+    """The lines of the navigation: `group`, `label`, `url`, `active`, `count`, and `folded` for those of the setup.
 
     Without `trial` in the context only the platform's own pages. Counts come from `navigation_counts` in the context,
     a mapping of page name to number, rights from `permissions_in` (see `studyplatform.context`): pages that the person
@@ -341,7 +390,12 @@ def trial_navigation(context: Context) -> list[dict[str, Any]]:
         _entry(page, platform, _address(page.name), current, None) for page in PLATFORM_DESTINATIONS if may(page, None)
     ]
     if trial:
-        headings = {TRIAL: str(trial.title), RESULTS: gettext("Results"), SETUP: gettext("Setup")}
+        headings = {
+            TRIAL: str(trial.title),
+            DATA: pgettext("navigation", "Data"),
+            RESULTS: gettext("Results"),
+            SETUP: gettext("Setup"),
+        }
         entries += [
             _entry(page, headings[page.group], _address(page.name, slug=trial.slug), current, counts.get(page.name))
             for page in DESTINATIONS
@@ -352,4 +406,11 @@ def trial_navigation(context: Context) -> list[dict[str, Any]]:
     else:
         help_url, help_group = _address("api-docs"), platform
     entries.append(_entry(Destination("", "api-docs", gettext("API for labs")), help_group, help_url, current, None))
-    return [entry for entry in entries if entry["url"]]
+    folded = trial and headings[SETUP]
+    return [{**entry, "folded": entry["group"] == folded} for entry in entries if entry["url"]]
+
+
+@register.filter
+def any_active(entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether one of these lines of the navigation is the page that is shown."""
+    return any(entry["active"] for entry in entries)
