@@ -13,7 +13,7 @@ from measurements.forms.queries import OpenQueryForm, SaidForm
 from measurements.models.query import RULES, Query
 from measurements.selectors.queries import counts_by_state, notes_of, queries_visible_to, rights_over, visible_query
 from measurements.services.queries import answer_query, close_query, open_query, reopen_query
-from trials.access import actor_of, require
+from trials.access import actor_of, has_permission, require
 from trials.forms.fields import accepted
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
@@ -51,6 +51,7 @@ def queries(request: HttpRequest, slug: str) -> HttpResponse:
         "visits": trial.visits.all(),
         "rules": RULES.items(),
         "chosen": {key: request.GET.get(key, "") for key in ("state", "site", "visit", "rule")},
+        "may_open": has_permission(by, Permission.PARTICIPANT_VIEW, trial),
     }
     return render(request, "measurements/queries.html", context)
 
@@ -114,6 +115,7 @@ def query(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "notes": notes_of(asked),
         "form": form,
         "rights": rights_over(asked.participant, by),
+        "may_open": has_permission(by, Permission.PARTICIPANT_VIEW, trial, site=asked.participant.site),
     }
     return render(request, "measurements/query.html", context, status=422 if form.errors else 200)
 

@@ -184,10 +184,10 @@ def _window_line(sheet: Sheet) -> str:
 
 
 def crumbs_of(sheet: Sheet) -> list[tuple[str, str]]:
-    """Return the way to the form: the trial and the participant, where these pages are there."""
+    """Return the way to the form: the participants and this one, where these pages are there."""
     slug, code = sheet.participant.trial.slug, sheet.participant.code
     crumbs = [
-        (sheet.participant.trial.title, _address("trial-overview", slug=slug)),
+        (_("Participants"), _address("participants", slug=slug)),
         (code, _address("participant", slug=slug, code=code)),
     ]
     return [(label, url) for label, url in crumbs if url]
