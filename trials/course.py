@@ -16,7 +16,7 @@ STATE_AFTER: dict[str, str] = {
     "died": "died",
 }
 
-# Ends of follow-up exclude each other, and come before nothing else; a withdrawn use of data and a death may come later.
+# Ends of follow-up exclude each other; a withdrawn use of data and a death may come later.
 ENDS = frozenset({"completed", "lost_to_follow_up", "follow_up_withdrawn"})
 
 # These carry what cannot be taken back: an assessment, an agreement, an arm.

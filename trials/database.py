@@ -72,7 +72,7 @@ END $$;
 CREATE SEQUENCE audit_event_number;
 REVOKE EXECUTE ON FUNCTION audit_row_change(), refuse_change(), stamp_event() FROM PUBLIC;
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
-"""  # noqa: S608 - built from constants
+"""
 
 
 def _role() -> str:

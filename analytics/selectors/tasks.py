@@ -38,7 +38,7 @@ class Kind(NamedTuple):
     """A kind of task: who has it, how it is counted, and whether it goes on when a trial is over."""
 
     permission: Permission
-    count: Callable[[Trial, Actor], int]
+    counted: Callable[[Trial, Actor], int]
     outlasts_trial: bool = False
 
 
@@ -102,5 +102,5 @@ def tasks_in(trial: Trial, by: Actor) -> Iterator[Task]:
     for name, kind in KINDS.items():
         if (trial.status in OVER and not kind.outlasts_trial) or not has_permission(by, kind.permission, trial):
             continue
-        if count := kind.count(trial, by):
+        if count := kind.counted(trial, by):
             yield Task(trial, name, count)

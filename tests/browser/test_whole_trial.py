@@ -1,4 +1,4 @@
-"""A whole trial through its pages in a day: designed, sealed, 42 assessed, 40 randomized, followed, locked, replayed."""
+"""A whole trial through its pages in a day: design, seal, 42 assessed, 40 randomized, follow-up, lock, replay."""
 
 import json
 import re

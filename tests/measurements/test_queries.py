@@ -11,8 +11,8 @@ from measurements.selectors.queries import counts_by_state, notes_of, queries_of
 from measurements.services.queries import answer_query, close_query, open_query, reopen_query
 from tests.making import PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
-from trials.permissions import Permission, Role
 from trials.permissions import ROLE_PERMISSIONS as MAY
+from trials.permissions import Permission, Role
 from trials.services.enrollment import record_consent, screen_participant
 from trials.services.lifecycle import change_status
 

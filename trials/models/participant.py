@@ -175,7 +175,7 @@ class ParticipantIdentity(models.Model):
 class Attendance(models.Model):
     """What came of a planned visit: attended on a day, or missed with a reason; completed when its form is.
 
-    `missed_category` is one of the listed reasons, `missed_reason` says it in words. A locked visit names who locked it.
+    `missed_category` is a listed reason, `missed_reason` says it in words. A locked visit names who locked it.
     """
 
     class Missed(models.TextChoices):

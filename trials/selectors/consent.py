@@ -57,7 +57,7 @@ def scopes_of(form: ConsentForm) -> list[Scope]:
 
 
 def valid_form(trial: Trial, on: date) -> ConsentForm | None:
-    """Return the version that was valid on a day: the last one that had begun. None where the trial keeps no versions."""
+    """Return the version that was valid on a day: the last one that had begun. None without versions."""
     forms = [form for form in trial.consent_forms.all() if form.valid_from is None or form.valid_from <= on]
     return forms[-1] if forms else None
 

@@ -1,4 +1,4 @@
-"""Whether a participant's identifiers are kept, and who may ask for them. What they say is opened by a service alone."""
+"""Whether a participant's identifiers are kept, and who may ask for them; a service alone opens them."""
 
 from trials.access import Actor, has_permission
 from trials.models import Participant, ParticipantIdentity

@@ -12,7 +12,7 @@ from trials.models import Membership, Trial
 from trials.permissions import ACCOUNT_PERMISSIONS, ADMINISTRATOR_PERMISSIONS, Permission, Role
 
 P = Permission
-BLINDED_WORDS: Mapping[Permission, Any] = {
+BLINDED_WORDS: dict[Permission, Any] = {
     P.ALLOCATION_VIEW: _("Sees which arm a participant is in"),
     P.EFFECTS_VIEW: _("Sees outcomes by arm"),
 }
@@ -164,7 +164,7 @@ def render_markdown() -> str:
         "From unblinding on": Trial(status=Trial.Status.UNBLINDED),
     }
     for heading, trial in designs.items():
-        rows = [(BLINDED_WORDS[each], _reaches(each, trial)) for each in BLINDED_WORDS]
+        rows: list[tuple[Any, Sequence[Reach]]] = [(BLINDED_WORDS[each], _reaches(each, trial)) for each in BLINDED_WORDS]
         lines += ["", f"## Arms and effects: {heading.lower()}", "", *_table(rows)]
     closed = Trial(status=Trial.Status.RECRUITING, is_open_label=False)
     for group, rights in _rights(closed).items():

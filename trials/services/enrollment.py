@@ -150,7 +150,7 @@ def screen_participant(
 def exclude_participant(
     *, participant: Participant, reason: str, by: Actor, on: date, note: str = "", unmet: Sequence[str] = ()
 ) -> Participant:
-    """Record that somebody is not randomized: `ineligible` (with the codes of the criteria not met), `declined`, `other`.
+    """Record that somebody is not randomized: `ineligible` (with the criteria not met), `declined`, `other`.
 
     Raises InConflict once they are randomized or excluded, and in a trial that takes nothing more; RuleBroken for a
     criterion that the trial does not have, and for a day in the future or before the screening.
@@ -158,7 +158,7 @@ def exclude_participant(
     with audit.transaction(by=by, reason=note) as event:
         participant = _locked(participant)
         require(by, Permission.PARTICIPANT_ENROLL, participant.trial, site=participant.site)
-        require_writable(participant.trial, Writing.CONDUCT)
+        require_writable(participant.trial, writing_of(Kind.EXCLUDED))
         _require_state(participant, State.SCREENED, State.CONSENTED)
         require_past(on, "on")
         _require_not_before_screening(participant, on, "on")
@@ -214,6 +214,20 @@ AFTER_RANDOMIZATION = (
 )
 """What `record_event` records; cross-over, unblinding and randomization in error have services of their own."""
 
+# What tells whether somebody takes part, and in what.
+ABOUT_PARTICIPATION = frozenset(
+    {
+        Kind.EXCLUDED,
+        Kind.FOLLOW_UP_WITHDRAWN,
+        Kind.DATA_USE_WITHDRAWN,
+        Kind.LOST_TO_FOLLOW_UP,
+        Kind.DIED,
+        Kind.RECONSENTED,
+        Kind.RECONSENT_DECLINED,
+        Kind.CONSENT_SCOPE_WITHDRAWN,
+    }
+)
+
 # What cannot be true of one person together.
 CONTRADICTIONS = {
     Kind.INTERVENTION_STARTED: (Kind.INTERVENTION_NOT_STARTED,),
@@ -235,7 +249,7 @@ def record_event(
     `scope` says, for withdrawn use of data, what else the person asks for. What tells the arm is recorded by those who
     may see it: everybody else is refused before anything is looked at.
 
-    Raises InConflict for a thing recorded before or contradicting it, for an end after another end, and in a trial whose
+    Raises InConflict for a thing recorded before or contradicting it, for an end after another, and in a trial whose
     data are locked; RuleBroken for a date in the future or before randomization.
     """
     with audit.transaction(by=by, reason=reason) as event:
@@ -246,7 +260,7 @@ def record_event(
             )
         if kind in ARM_TELLING:
             require(by, Permission.ALLOCATION_VIEW, participant.trial, site=participant.site)
-        require_writable(participant.trial, Writing.CONDUCT)
+        require_writable(participant.trial, writing_of(kind))
         participant = _locked(participant)
         if participant.randomized_on is None and not participant.trial.randomized_elsewhere:
             raise InConflict("not_randomized", f"{participant.code} is not randomized.")
@@ -265,6 +279,11 @@ def record_event(
             mark_data_changed(participant.trial)
         event.record(f"participant.{kind}", trial=participant.trial, target=participant)
     return participant
+
+
+def writing_of(kind: str) -> Writing:
+    """Return which gate an event of this kind passes when it is recorded, and when it is struck."""
+    return Writing.PARTICIPATION if kind in ABOUT_PARTICIPATION else Writing.CONDUCT
 
 
 def recompute_state(participant: Participant) -> None:

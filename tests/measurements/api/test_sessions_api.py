@@ -302,7 +302,7 @@ def test_12_at_once_are_one_session(committed, headers):
 
 
 def test_no_answer_depends_on_the_arm(bench):
-    """Two participants in different arms; every post, repeated and refused ones too, is answered byte for byte alike."""
+    """Two participants in different arms; every post, repeated and refused ones too, is answered alike."""
     app = App(bench)
     arms = {}
     while len(arms) < 2:

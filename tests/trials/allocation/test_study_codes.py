@@ -1,5 +1,7 @@
 """Study codes and their check characters."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,7 +90,7 @@ def test_swaps_in_the_codes_of_a_trial_are_found(prefix):
     assert len(passed) <= 10
     for code in passed:
         digits = [int(digit) for digit in code.removeprefix(f"{prefix}-")[:3]]
-        assert 1 in {abs(one - other) for one, other in zip(digits, digits[1:], strict=False)}
+        assert 1 in {abs(one - other) for one, other in pairwise(digits)}
 
 
 def test_a_slip_is_understood_where_only_one_code_can_be_meant():
