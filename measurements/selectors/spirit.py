@@ -106,7 +106,9 @@ def _intervention(arm: Arm, number: int, codes: list[str], visits: list[Visit], 
     if received is None:
         return _row(label, codes, set(), frozenset({AFTERWARDS} if arm.crosses_over_to_id else ()))
     last_day = (received.weeks or 0) * 7
-    during = {visit.code for visit in visits if visit.kind != Visit.Kind.BASELINE and visit.target_day <= last_day}
+    # Days from the end of the intervention say nothing of days within it.
+    counted = [visit for visit in visits if visit.anchor == Visit.Anchor.RANDOMIZATION]
+    during = {each.code for each in counted if each.kind != Visit.Kind.BASELINE and each.target_day <= last_day}
     return _row(label, codes, set(), frozenset({ALLOCATION, *during}))
 
 

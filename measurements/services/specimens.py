@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db import IntegrityError
 
 from measurements.models import Specimen
+from measurements.services.visits import require_open_visit
 from measurements.validation.texts import LONGEST, has_only_kept_characters
 from trials import audit
 from trials.access import Actor, require
@@ -24,13 +25,15 @@ def register_specimen(
 ) -> Specimen:
     """Let a specimen of a participant's visit be known under its id; return it.
 
-    Raises RuleBroken for an id that is taken or holds more than printable ASCII, or a visit of another trial.
+    Raises RuleBroken for an id that is taken or holds more than printable ASCII, or a visit of another trial; InConflict
+    for a locked visit, and where the trial's data are frozen or locked.
     """
     with audit.transaction(by=by) as event:
         trial = participant.trial
         require(by, Permission.SPECIMEN_MANAGE, trial, site=participant.site)
         if visit.trial_id != trial.pk:
             raise RuleBroken("visit_unknown", "Choose a visit of this trial.", field="visit")
+        require_open_visit(trial, participant, visit)
         if (
             not identifier
             or len(identifier) > LONGEST["specimen"]

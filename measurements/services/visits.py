@@ -48,7 +48,7 @@ def record_attendance(
     with audit.transaction(by=by, reason=reason.strip()) as event:
         trial = participant.trial
         require(by, Permission.VISIT_RECORD, trial, site=participant.site)
-        _require_open(trial, participant, visit)
+        require_open_visit(trial, participant, visit)
         missed = _missed(missed_category, missed_reason)
         _check_attendance(participant, visit, attended_on, missed["missed_reason"])
         told = {"attended_on": attended_on, "note": note.strip(), **missed}
@@ -98,7 +98,7 @@ def complete_visit(*, participant: Participant, visit: Visit, by: Actor) -> Atte
     with audit.transaction(by=by) as event:
         trial = participant.trial
         require(by, Permission.VISIT_RECORD, trial, site=participant.site)
-        _require_open(trial, participant, visit)
+        require_open_visit(trial, participant, visit)
         attendance = _recorded(participant, visit)
         if attendance.completed_at is None:
             attendance.completed_at = timezone.now()
@@ -172,7 +172,8 @@ def _recorded(participant: Participant, visit: Visit) -> Attendance:
     return attendance
 
 
-def _require_open(trial: Trial, participant: Participant, visit: Visit) -> None:
+def require_open_visit(trial: Trial, participant: Participant, visit: Visit) -> None:
+    """Raise InConflict where the trial's state or a lock of the visit forbids to change what is recorded of it."""
     require_writable(trial, Writing.VALUES)
     if Attendance.objects.filter(participant=participant, visit=visit).exclude(locked_at=None).exists():
         raise InConflict("visit_locked", f"{visit.name} of {participant.code} is locked. Nothing was saved.")

@@ -4,6 +4,7 @@ import pytest
 
 from measurements.models import Query
 from measurements.services.queries import answer_query
+from measurements.services.specimens import register_specimen
 from measurements.services.visits import complete_visit, lock_visit, lock_visits, record_attendance, unlock_visit
 from tests.making import PLATFORM, make_member
 from tests.measurements.following import days_ago, make_waitlist_trial
@@ -148,6 +149,16 @@ class TestLocks:
         locked = Attendance.objects.exclude(locked_at=None).values_list("participant__site__code", "visit__code")
         assert set(locked) == {("leeds", "baseline")}
         assert lock_visits(trial=trial, by=PLATFORM) == 2
+
+    def test_a_locked_visit_takes_no_specimen(self, trial, participant, attend):
+        attend(participant)
+        baseline = trial.visits.get(code="baseline")
+        lock_visit(participant=participant, visit=baseline, by=PLATFORM)
+        with pytest.raises(InConflict) as refused:
+            register_specimen(participant=participant, visit=baseline, identifier="S-1", by=PLATFORM)
+        assert refused.value.code == "visit_locked"
+        unlock_visit(participant=participant, visit=baseline, by=PLATFORM, reason="Second tube")
+        assert register_specimen(participant=participant, visit=baseline, identifier="S-1", by=PLATFORM).pk
 
     def test_the_form_of_a_locked_visit_is_read_only_and_its_questions_are_answerable(self, bench, sign_in):
         participant, visit = bench.participant("T-001-F"), bench.trial.visits.get(code="baseline")
