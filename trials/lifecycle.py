@@ -59,6 +59,7 @@ class Writing(StrEnum):
     """What services write about participants."""
 
     ENROLMENT = "enrolment"
+    PARTICIPATION = "participation"
     CONDUCT = "conduct"
     VALUES = "values"
     SAFETY = "safety"
@@ -78,9 +79,11 @@ _OPEN = frozenset({"open"})
 _NOT_LOCKED = frozenset({"open", "frozen"})
 
 GATES: dict[Writing, Gate] = {
-    # Screening, consent, randomization.
-    Writing.ENROLMENT: Gate(frozenset({"recruiting"}), _OPEN, "not_recruiting"),
-    # Exclusions, withdrawals, sessions, groups: what happened to participants.
+    # Screening, consent, randomization: an interim look at the values stops nobody from taking part.
+    Writing.ENROLMENT: Gate(frozenset({"recruiting"}), _NOT_LOCKED, "not_recruiting"),
+    # Who takes part no longer, or consents to more or less: no values, and never put off until data are open again.
+    Writing.PARTICIPATION: Gate(_RUNS, _NOT_LOCKED),
+    # What participants received, sessions and groups, and that they completed.
     Writing.CONDUCT: Gate(_RUNS, _OPEN),
     # Visits, specimens and results.
     Writing.VALUES: Gate(frozenset({"draft", "registered"}) | _RUNS, _OPEN),

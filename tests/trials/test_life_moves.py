@@ -11,7 +11,8 @@ from tests.making import PLATFORM, make_member, make_trial
 from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.lifecycle import GATES, MOVES, Writing, data_diagram, gates_table, may_write, moves_diagram
-from trials.models import AuditEvent, Trial, TwoPersonMove
+from trials.models import AuditEvent, Participant, Trial, TwoPersonMove
+from trials.services.consent import decline_reconsent
 from trials.services.enrollment import (
     exclude_participant,
     record_consent,
@@ -21,6 +22,7 @@ from trials.services.enrollment import (
 from trials.services.lifecycle import ask_for_move, change_data_state, change_status, refuse_move, sign_move
 from trials.services.people import create_account, grant_role
 from trials.services.randomization import randomize_participant
+from trials.services.retraction import retract_event
 from trials.services.writing import require_writable
 
 pytestmark = pytest.mark.django_db
@@ -186,26 +188,27 @@ def test_the_gates_of_writing(state, writing) -> None:
 
 
 def people_in(trial: Trial):
-    """Return one screened, one consented and one randomized person."""
+    """Return one screened, one consented and two randomized people."""
     day = timezone.localdate() - timedelta(days=30)
     site = trial.sites.get(code="leeds")
-    screened, consented, randomized = (
-        screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=day) for _ in range(3)
+    screened, consented, *randomized = (
+        screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=day) for _ in range(4)
     )
-    consented, randomized = (
-        record_consent(participant=each, by=PLATFORM, on=day, version="1.0") for each in (consented, randomized)
+    consented, *randomized = (
+        record_consent(participant=each, by=PLATFORM, on=day, version="1.0") for each in (consented, *randomized)
     )
-    randomize_participant(participant=randomized, by=PLATFORM, levels={"sex": "F"}, on=day)
-    return screened, consented, randomized, day
+    for each in randomized:
+        randomize_participant(participant=each, by=PLATFORM, levels={"sex": "F"}, on=day)
+    return screened, consented, *randomized, day
 
 
 @pytest.mark.parametrize(
     ("state", "works"),
     [
-        (("recruiting", "open"), {"screen", "exclude", "consent", "randomize", "happen", "attend"}),
-        (("recruiting", "frozen"), set()),
-        (("follow_up", "open"), {"exclude", "happen", "attend"}),
-        (("follow_up", "frozen"), set()),
+        (("recruiting", "open"), {"screen", "exclude", "consent", "randomize", "agree", "happen", "withdraw", "attend"}),
+        (("recruiting", "frozen"), {"screen", "exclude", "consent", "randomize", "agree", "withdraw"}),
+        (("follow_up", "open"), {"exclude", "agree", "happen", "withdraw", "attend"}),
+        (("follow_up", "frozen"), {"exclude", "agree", "withdraw"}),
         (("locked", "locked"), set()),
         (("unblinded", "locked"), set()),
         (("archived", "locked"), set()),
@@ -214,13 +217,15 @@ def people_in(trial: Trial):
 )
 def test_what_services_write_in_every_state(state, works) -> None:
     trial = make_trial()
-    screened, consented, randomized, day = people_in(trial)
+    screened, consented, randomized, leaving, day = people_in(trial)
     site, baseline = trial.sites.get(code="leeds"), trial.visits.get(code="baseline")
     trial = go(trial, WAYS[state][2:])
     consented_too = randomized
     services = {
         "attend": lambda: record_attendance(participant=consented_too, visit=baseline, by=PLATFORM, attended_on=day),
         "happen": lambda: record_event(participant=randomized, kind="completed", by=PLATFORM, on=day),
+        "agree": lambda: decline_reconsent(participant=leaving, by=PLATFORM, on=day, version="1.0"),
+        "withdraw": lambda: record_event(participant=leaving, kind="data_use_withdrawn", by=PLATFORM, on=day),
         "randomize": lambda: randomize_participant(participant=consented, by=PLATFORM, levels={"sex": "F"}),
         "consent": lambda: record_consent(participant=screened, by=PLATFORM, on=day, version="1.0"),
         "exclude": lambda: exclude_participant(participant=screened, reason="declined", by=PLATFORM, on=day),
@@ -235,6 +240,33 @@ def test_what_services_write_in_every_state(state, works) -> None:
         else:
             worked.add(name)
     assert worked == works
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_recorded"),
+    [
+        ("follow_up_withdrawn", True),
+        ("data_use_withdrawn", True),
+        ("lost_to_follow_up", True),
+        ("died", True),
+        ("completed", False),
+        ("intervention_started", False),
+    ],
+)
+def test_nobody_waits_with_leaving_until_frozen_data_are_open(kind, is_recorded) -> None:
+    trial = make_trial()
+    *_, leaving, day = people_in(trial)
+    trial = go(trial, ("frozen",))
+    leaving = Participant.objects.get(pk=leaving.pk)
+    if not is_recorded:
+        with pytest.raises(InConflict) as refused:
+            record_event(participant=leaving, kind=kind, by=PLATFORM, on=day)
+        assert refused.value.code == "trial_locked"
+        return
+    record_event(participant=leaving, kind=kind, by=PLATFORM, on=day)
+    number = leaving.events.get(kind=kind).pk
+    struck = retract_event(participant=leaving, number=number, by=PLATFORM, reason="The wrong person")
+    assert (struck.state, struck.data_use_withdrawn) == ("randomized", False)
 
 
 def test_the_documentation_draws_what_the_tables_say() -> None:

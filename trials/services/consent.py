@@ -144,7 +144,7 @@ def _in_follow_up(participant: Participant, by: Actor, on: date) -> tuple[Partic
 def _with_consent(participant: Participant, by: Actor, on: date) -> tuple[Participant, ConsentInForce]:
     """Return the participant, locked, and the consent in force, for those who may record about it now."""
     require(by, Permission.PARTICIPANT_ENROLL, participant.trial, site=participant.site)
-    require_writable(participant.trial, Writing.CONDUCT)
+    require_writable(participant.trial, Writing.PARTICIPATION)
     locked = Participant.objects.select_for_update(of=("self",)).select_related("trial", "site").get(pk=participant.pk)
     consent = consent_of(locked)
     if consent is None:

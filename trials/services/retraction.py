@@ -4,12 +4,11 @@ from trials import audit
 from trials.access import Actor, require
 from trials.course import NEVER_RETRACTED
 from trials.errors import InConflict, NotFound, RuleBroken
-from trials.lifecycle import Writing
 from trials.models import ARM_TELLING, Participant, ParticipantEvent
 from trials.permissions import Permission
 from trials.selectors.events import course_of
 from trials.services.design import mark_data_changed
-from trials.services.enrollment import recompute_state
+from trials.services.enrollment import recompute_state, writing_of
 from trials.services.writing import require_writable
 
 Kind = ParticipantEvent.Kind
@@ -36,7 +35,7 @@ def retract_event(*, participant: Participant, number: int, by: Actor, reason: s
         excluded = struck.kind == Kind.EXCLUDED
         needed = Permission.PARTICIPANT_ENROLL if excluded else Permission.PARTICIPANT_WITHDRAW
         require(by, needed, participant.trial, site=participant.site)
-        require_writable(participant.trial, Writing.CONDUCT)
+        require_writable(participant.trial, writing_of(struck.kind))
         participant = Participant.objects.select_for_update(of=("self",)).select_related("trial").get(pk=participant.pk)
         if not reason.strip():
             raise RuleBroken("reason_missing", "Say what was wrong. Nothing was saved.", field="reason")

@@ -154,11 +154,14 @@ def _randomizes_groups(trial: Trial) -> bool:
 
 
 def _require_groups(by: Actor, trial: Trial, site: Site) -> None:
-    """Where people are randomized one by one, their group tells their arm: it takes the right to see that."""
+    """Where people are randomized one by one, their group tells their arm: it takes the right to see that.
+
+    Where groups are randomized, forming them is a step of enrolment, which goes on while data are frozen.
+    """
     require(by, Permission.SESSION_RECORD, trial, site=site)
     if not _randomizes_groups(trial):
         require(by, Permission.ALLOCATION_VIEW, trial, site=site)
-    require_writable(trial, Writing.CONDUCT)
+    require_writable(trial, Writing.PARTICIPATION if _randomizes_groups(trial) else Writing.CONDUCT)
 
 
 def _locked(group: TherapyGroup) -> TherapyGroup:
