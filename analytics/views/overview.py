@@ -101,7 +101,7 @@ def _queries(trial: Trial, by: Actor) -> dict[str, Any]:
     return {
         "label": _("Open queries"),
         "value": number(waiting.count),
-        "meaning": oldest if waiting.count else _("nothing waits for an answer"),
+        "meaning": (oldest if days else _("asked today")) if waiting.count else _("nothing waits for an answer"),
     }
 
 
