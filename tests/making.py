@@ -73,6 +73,12 @@ def make_member(trial: Trial, role: str, site: str | None = None) -> Actor:
     return Actor(user=user)
 
 
+def make_administrator(email: str = "administrator@example.org") -> Actor:
+    """Return an administrator, who takes part in no trial."""
+    user = create_account(email=email, name="Administrator", password=PASSWORD, by=PLATFORM, is_administrator=True)
+    return Actor(user=user)
+
+
 def slots_of(trial: Trial, stratum: Stratum, count: int) -> Iterator[Slot]:
     """Rebuild a stratum's list from the sealed seed, which only the database's owner can read before unblinding."""
     database = connection.settings_dict["NAME"]

@@ -189,6 +189,20 @@ def trials_of(by: Actor) -> Q:
     return Q(memberships__user=by.user, memberships__ended_at=None)
 
 
+def may_choose_unblinded(by: Actor, trial: Trial) -> bool:
+    """Return whether `by` may give roles that see arms or effects while the trial is blinded.
+
+    Before unblinding that is an administrator without a role in the trial, or the platform itself: whoever runs a
+    trial could give such a role to a second address of their own.
+    """
+    if by.process or trial.is_unblinded:
+        return has_permission(by, Permission.PEOPLE_MANAGE, trial)
+    if by.user is None or not by.user.is_administrator:
+        return False
+    is_outside = not Membership.objects.filter(trial=trial, user=by.user, ended_at=None).exists()
+    return is_outside and has_permission(by, Permission.PEOPLE_MANAGE, trial)
+
+
 def sees_effects(by: Actor, trial: Trial) -> bool:
     """Return whether outcomes by arm may be shown."""
     return has_permission(by, Permission.EFFECTS_VIEW, trial)

@@ -111,6 +111,8 @@ OPEN_LABEL_ROLES = frozenset({R.COORDINATOR, R.PRINCIPAL_INVESTIGATOR})
 # From `unblinded` on, every member except the laboratory's sees arms and effects.
 UNBLINDED_PERMISSIONS = frozenset({P.ALLOCATION_VIEW, P.EFFECTS_VIEW})
 NEVER_UNBLINDED = frozenset({R.LAB_MANAGER})
+# These see arms or effects while the trial is blinded.
+UNBLINDED_ROLES = frozenset(role for role, held in ROLE_PERMISSIONS.items() if held & UNBLINDED_PERMISSIONS)
 
 # Everybody with an account (accounts are by invitation) may design a trial, and is its principal investigator.
 ACCOUNT_PERMISSIONS = frozenset({P.TRIAL_CREATE})

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from tests.making import ARMS, PLATFORM, make_member, make_trial
+from tests.making import ARMS, PLATFORM, make_administrator, make_member, make_trial
 from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
 from trials.models import RandomizationScheme, Trial
@@ -115,15 +115,27 @@ def test_who_decides_over_roles_stays_blinded(role) -> None:
     trial = make_trial()
     first, second = make_member(trial, "principal_investigator"), make_member(trial, "principal_investigator", "leeds")
     statistician, monitor = make_member(trial, role, "ghent"), make_member(trial, "monitor")
-    user = create_account(email="a@example.org", name="A", password="x" * 20, by=PLATFORM, is_administrator=True)
-    administrator = Actor(user=user)
+    administrator = make_administrator()
     assert refused_role(trial, first.user, role, first) == "self_unblinding"
     assert refused_role(trial, first.user, role, first, trial.sites.first()) == "self_unblinding"
-    assert refused_role(trial, user, role, administrator) == "self_unblinding"
-    assert refused_role(trial, second.user, role, first) == "manager_unblinded"
-    assert refused_role(trial, user, role, first) == "manager_unblinded"
+    assert refused_role(trial, administrator.user, role, administrator) == "self_unblinding"
+    other = make_administrator("other@example.org")
+    assert refused_role(trial, second.user, role, administrator) == "manager_unblinded"
+    assert refused_role(trial, other.user, role, administrator) == "manager_unblinded"
     assert refused_role(trial, statistician.user, "principal_investigator", first) == "manager_unblinded"
-    assert grant_role(trial=trial, user=monitor.user, role=role, by=first).role == role
+    assert grant_role(trial=trial, user=monitor.user, role=role, by=administrator).role == role
+
+
+@pytest.mark.parametrize("role", ["unblinded_statistician", "monitoring_board"])
+def test_who_runs_a_trial_does_not_choose_who_is_unblinded_in_it(role) -> None:
+    trial = make_trial()
+    investigator, administrator = make_member(trial, "principal_investigator"), make_administrator()
+    second_address = create_account(email="second@example.org", name="S", password=None, by=PLATFORM)
+    assert refused_role(trial, second_address, role, investigator) == "unblinding_role"
+    part = grant_role(trial=trial, user=administrator.user, role="monitor", by=investigator)
+    assert refused_role(trial, second_address, role, administrator) == "unblinding_role"
+    end_role(membership=part, by=investigator)
+    assert grant_role(trial=trial, user=second_address, role=role, by=administrator).role == role
 
 
 def test_from_unblinding_on_managers_may_see_but_not_by_their_own_hand() -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.making import PASSWORD, PLATFORM, make_member, make_trial
+from tests.making import PASSWORD, PLATFORM, make_administrator, make_member, make_trial
 from trials import audit
 from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
@@ -129,12 +129,39 @@ def test_an_address_that_came_by_an_account_meanwhile_takes_the_role_signed_in(t
 
 
 def test_the_rules_on_blinding_hold_when_it_is_taken_up(trial, investigator) -> None:
-    statistician = invite(trial, investigator, role="unblinded_statistician")
+    statistician = invite(trial, make_administrator(), role="unblinded_statistician")
     deciding = invite(trial, investigator, role="principal_investigator")
     person = accept_invitation(token=statistician, name="New", password=GOOD)
     with pytest.raises(RuleBroken, match="two people"):
         take_up_invitation(token=deciding, by=Actor(user=person))
     assert Invitation.objects.get(role="principal_investigator").accepted_at is None
+
+
+@pytest.mark.parametrize("role", ["unblinded_statistician", "monitoring_board"])
+def test_who_runs_a_trial_invites_nobody_to_see_arms(trial, investigator, signed_in, role) -> None:
+    create_account(email="here@example.org", name="Second address", password=PASSWORD, by=PLATFORM)
+    for email in ("new@example.org", "here@example.org"):
+        with pytest.raises(RuleBroken) as caught:
+            invite(trial, investigator, email=email, role=role)
+        assert caught.value.code == "unblinding_role"
+    people = reverse("people", kwargs={"slug": "t"})
+    offer, answer = f'<option value="{role}">', signed_in(investigator).post(people, {"email": "n@e.org", "role": role})
+    assert (answer.status_code, "takes no part in it" in answer.content.decode()) == (422, True)
+    assert not OutgoingMessage.objects.exists()
+    assert not Membership.objects.filter(role=role).exists()
+    may, may_not = (signed_in(by).get(people).content.decode() for by in (make_administrator(), investigator))
+    assert may.count(offer) == may_not.count(offer) + 1
+    assert "takes no part in it" not in may
+
+
+def test_an_inviter_who_takes_part_meanwhile_unblinds_nobody(trial) -> None:
+    administrator = make_administrator()
+    token = invite(trial, administrator, role="monitoring_board")
+    grant_role(trial=trial, user=administrator.user, role="principal_investigator", by=PLATFORM)
+    with pytest.raises(RuleBroken) as caught:
+        accept_invitation(token=token, name="New", password=GOOD)
+    assert caught.value.code == "unblinding_role"
+    assert not User.objects.filter(email="new@example.org").exists()
 
 
 def test_who_may_invite(trial, investigator) -> None:

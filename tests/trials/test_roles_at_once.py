@@ -4,7 +4,7 @@ import threading
 
 from django.db import connections
 
-from tests.making import PLATFORM, make_member, make_trial
+from tests.making import PLATFORM, make_administrator, make_member, make_trial
 from trials.errors import InConflict, NotFound, RuleBroken
 from trials.models import Membership, User
 from trials.services.invitations import accept_invitation, invite_person
@@ -46,7 +46,7 @@ def test_taken_up_by_two_at_once_it_makes_one_account(committed: str) -> None:
 
 def test_of_two_conflicting_roles_at_once_one_is_given(committed: str) -> None:
     trial = make_trial()
-    by = make_member(trial, "principal_investigator")
+    by = make_administrator()
     for number in range(6):
         user = create_account(email=f"u{number}@example.org", name="U", password=None, by=PLATFORM)
         answers = at_once(

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from trials.forms.fields import DayField
 from trials.models import Laboratory, Site, Trial, User
-from trials.permissions import Role
+from trials.permissions import UNBLINDED_ROLES, Role
 
 TOKEN_LIFE = timedelta(days=365)
 
@@ -35,16 +35,22 @@ class InvitationForm(forms.Form):
 
 
 class MemberForm(InvitationForm):
-    """Give a person a role: at once where they have an account, else by invitation."""
+    """Give a person a role: at once where they have an account, else by invitation.
+
+    Roles that see arms or effects are offered only to those who may give them.
+    """
 
     role = forms.ChoiceField(choices=Role.choices, label=_("Role"))
     site = forms.ModelChoiceField(
         queryset=Site.objects.none(), required=False, label=_("Only at"), empty_label=_("All sites")
     )
 
-    def __init__(self, trial: Trial, data: Any = None) -> None:
+    def __init__(self, trial: Trial, *, may_unblind: bool, data: Any = None) -> None:
         super().__init__(data)
         self.fields["site"].queryset = trial.sites.all()  # type: ignore[attr-defined]
+        if not may_unblind:
+            offered = [(role, label) for role, label in Role.choices if role not in UNBLINDED_ROLES]
+            self.fields["role"].choices = offered  # type: ignore[attr-defined]
 
 
 class MemberFilterForm(forms.Form):

@@ -14,7 +14,7 @@ from trials.errors import InConflict, NotFound, RuleBroken
 from trials.models import Invitation, Site, Trial, User
 from trials.permissions import Permission, Role
 from trials.services.messages import send_message
-from trials.services.people import check_place, check_reach, grant_role, hold_roles, open_account
+from trials.services.people import check_chooser, check_place, check_reach, grant_role, hold_roles, open_account
 from trials.tokens import digest, new_token
 
 INVITATION_LIFE = timedelta(days=14)
@@ -50,10 +50,11 @@ def invite_person(
             _give_at_once(person, trial, role, by, site)
             event.record("person.invited", trial=trial, target=person)
             return None
-        hold_roles(trial)
-        if trial is not None:
-            check_place(trial, role, site)
-            check_reach(trial, by, site)
+        held_trial = hold_roles(trial)
+        if held_trial is not None:
+            check_place(held_trial, role, site)
+            check_reach(held_trial, by, site)
+            check_chooser(held_trial, role, by)
         invitation, token = _renewed(address, name, trial, role, site, by)
         _send(invitation, link(token), by)
         event.record("invitation.made", trial=trial, target=invitation, detail=_place(invitation))

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from trials import audit
-from trials.access import Actor, require, sites_where
+from trials.access import Actor, may_choose_unblinded, require, sites_where
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
 from trials.models import (
     Laboratory,
@@ -24,6 +24,7 @@ from trials.permissions import (
     PERSONAL_SCOPES,
     ROLE_PERMISSIONS,
     UNBLINDED_PERMISSIONS,
+    UNBLINDED_ROLES,
     Permission,
     Role,
 )
@@ -53,7 +54,8 @@ def open_account(*, email: str, name: str, password: str | None, is_administrato
 def grant_role(*, trial: Trial, user: User, role: str, by: Actor, site: Site | None = None) -> Membership:
     """Give a person a role in a trial, or at one of its sites only; asked again, return the one that is held.
 
-    Raises RuleBroken for a role that shows arms or effects, where it would unblind those who decide over roles.
+    Raises RuleBroken for a role that shows arms or effects, where it would unblind those who decide over roles, or
+    is given by somebody who takes part in the trial.
     """
     with audit.transaction(by=by) as event:
         require(by, Permission.PEOPLE_MANAGE, trial)
@@ -90,13 +92,23 @@ def hold_roles(trial: Trial | None) -> Trial | None:
     return Trial.objects.select_for_update(no_key=True).get(pk=trial.pk) if trial is not None else None
 
 
+def check_chooser(trial: Trial, role: str, by: Actor) -> None:
+    """Raise RuleBroken where somebody who takes part in a blinded trial would choose who is unblinded in it."""
+    if role in UNBLINDED_ROLES and not may_choose_unblinded(by, trial):
+        raise RuleBroken(
+            "unblinding_role",
+            "Who runs a trial does not choose who is unblinded in it. Ask an administrator who takes no part in it.",
+            field="role",
+        )
+
+
 def _check_blinding(trial: Trial, user: User, role: Role, by: Actor) -> None:
     """Keep those who decide over roles blinded, in whichever order the two roles are asked for."""
-    unblinds = bool(ROLE_PERMISSIONS[role] & UNBLINDED_PERMISSIONS)
-    if unblinds and by.user == user:
+    if role in UNBLINDED_ROLES and by.user == user:
         raise RuleBroken("self_unblinding", f"Nobody makes themselves {role.label.lower()}: ask somebody else.")
     if trial.is_unblinded:
         return
+    check_chooser(trial, role, by)
     held = set(Membership.objects.filter(trial=trial, user=user, ended_at=None).values_list("role", flat=True)) | {role}
     permissions = frozenset().union(*(ROLE_PERMISSIONS[Role(each)] for each in held))
     manages = user.is_administrator or Permission.PEOPLE_MANAGE in permissions

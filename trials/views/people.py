@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from trials import audit
-from trials.access import Actor, actor_of, has_permission, require
+from trials.access import Actor, actor_of, has_permission, may_choose_unblinded, require
 from trials.forms.fields import accepted
 from trials.forms.people import CredentialForm, LaboratoryForm, MemberFilterForm, MemberForm, ReasonForm, TokenForm
 from trials.models import Membership, Trial
@@ -54,8 +54,9 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     trial = visible_trial(slug, by)
     if request.method == "POST":
         require(by, Permission.PEOPLE_MANAGE, trial)
-    form = MemberForm(trial, request.POST or None)
-    context: dict[str, Any] = {"trial": trial, "form": form}
+    may_unblind = may_choose_unblinded(by, trial)
+    form = MemberForm(trial, may_unblind=may_unblind, data=request.POST or None)
+    context: dict[str, Any] = {"trial": trial, "form": form, "may_unblind": may_unblind}
     if form.is_valid() and accepted(form, lambda: context.update(link=_invite(request, trial, form, by))):
         if not context["link"]:
             messages.success(request, _("%(email)s has the role now, and was told so.") % form.cleaned_data)
@@ -63,7 +64,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         if settings.MAIL_SERVER_BACKEND:
             messages.success(request, _("The invitation to %(email)s is on its way.") % form.cleaned_data)
             return redirect("people", slug=slug)
-        context |= {"invited": form.cleaned_data["email"], "form": MemberForm(trial)}
+        context |= {"invited": form.cleaned_data["email"], "form": MemberForm(trial, may_unblind=may_unblind)}
     status = 201 if "invited" in context else _status(request)
     return render(request, "trials/people.html", context | _members(request, trial, by), status=status)
 
