@@ -4,14 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analytics.services.outcomes import Outcomes
+from analytics.services.outcomes import Design, Outcomes
 from analytics.statistics.effects import ArmEstimate, estimate_outcome
-from analytics.statistics.estimate import ABOVE_RANGE, RANDOMIZED_IN_GROUPS, TOO_FEW_PAIRS, Analysis, NotEstimable
+from analytics.statistics.estimate import (
+    ABOVE_RANGE,
+    AFTER_CONTROLLED_COMPARISON,
+    RANDOMIZED_IN_GROUPS,
+    TOO_FEW_PAIRS,
+    Analysis,
+    NotEstimable,
+)
 from analytics.statistics.limits import DETECTION_METHOD, Share
 from analytics.statistics.multiplicity import adjust_families
 from analytics.statistics.pre_post_control import METHOD as PPC
 
-PRIMARY, SECONDARY = "primary", "secondary"
+PRIMARY, SECONDARY, EXPLORATORY = "primary", "secondary", "exploratory"
+ADDED_LATER = "Added after registration, so exploratory: its p value is adjusted apart from the registered family."
 LIMIT_METHOD = "tobit"  # takes the place of the primary method where values lie below a limit
 
 
@@ -32,7 +40,8 @@ def estimate_trial(outcomes: Outcomes, specification: dict[str, Any]) -> list[Pl
     """Return every estimate, by biomarker, then visit, then arm; the same data give the same numbers.
 
     Benjamini-Hochberg runs over all biomarkers at the same visit by the same method, Tobit standing in for the
-    primary method; Holm over all primary estimates (docs/statistics/multiplicity.md). What one method says of one
+    primary method, those added after registration apart from the registered ones; Holm over all primary estimates
+    (docs/statistics/multiplicity.md). What one method says of one
     biomarker in several measures (a log difference, its ratio, its percent) is one test with one p value and counts
     once.
     """
@@ -40,7 +49,7 @@ def estimate_trial(outcomes: Outcomes, specification: dict[str, Any]) -> list[Pl
     tests = {_test(each): each for each in estimates if each.effect.result.p_value is not None}
     adjusted = adjust_families(
         [each.effect.result.p_value for each in tests.values()],
-        [(each.visit, _family(each, specification)) for each in tests.values()],
+        [(each.visit, _family(each, specification), each.role == EXPLORATORY) for each in tests.values()],
         [PRIMARY if each.role == PRIMARY else None for each in tests.values()],
     )
     found = dict(zip(tests, adjusted, strict=True))
@@ -66,14 +75,20 @@ def _unadjusted(outcomes: Outcomes, specification: dict[str, Any]) -> Iterator[P
     minimum = specification.get("minimum_pairs_per_arm", 0)
     for measure in outcomes.design.measures:
         for visit in outcomes.design.follow_ups:
-            above = outcomes.above_range(measure, visit)
+            above, by_design = outcomes.above_range(measure, visit), _refused_by_design(outcomes.design, visit)
             for computed in estimate_outcome(outcomes.outcome(measure, visit)):
-                in_groups = RANDOMIZED_IN_GROUPS if outcomes.design.randomized_in_groups else None
-                effect = _stated(computed, in_groups or _refusal(computed, above, minimum))
+                effect = _stated(computed, by_design or _refusal(computed, above, minimum))
                 role = _role(specification, measure.code, visit, effect.result.method)
-                yield PlannedEstimate(
-                    measure.code, visit, role, effect, (*effect.result.notes, *_above_note(above, effect))
-                )
+                added = (ADDED_LATER,) if role == EXPLORATORY else ()
+                notes = (*effect.result.notes, *_above_note(above, effect), *added)
+                yield PlannedEstimate(measure.code, visit, role, effect, notes)
+
+
+def _refused_by_design(design: Design, visit: str) -> NotEstimable | None:
+    """Return why no effect at all is stated at this visit, whatever the values are."""
+    if design.randomized_in_groups:
+        return RANDOMIZED_IN_GROUPS
+    return AFTER_CONTROLLED_COMPARISON if visit in design.after_comparison else None
 
 
 def _refusal(effect: ArmEstimate, above: tuple[Share, Share], minimum: int) -> NotEstimable | None:
@@ -98,6 +113,10 @@ def _stated(effect: ArmEstimate, reason: NotEstimable | None) -> ArmEstimate:
 
 
 def _role(specification: dict[str, Any], biomarker: str, visit: str, method: str) -> str:
+    """Return the role in the plan; a plan sealed before it named its biomarkers knows no exploratory ones."""
+    sealed = specification.get("biomarkers")
+    if sealed is not None and biomarker not in sealed:
+        return EXPLORATORY
     planned = {tuple(pair) for pair in specification["primary"]}
     is_primary = (biomarker, visit) in planned and method in {specification["primary_method"], LIMIT_METHOD}
     return PRIMARY if is_primary else SECONDARY

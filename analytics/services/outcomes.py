@@ -28,13 +28,17 @@ class Measure:
 
 @dataclass(frozen=True)
 class Design:
-    """What the analysis needs to know of a trial's design: codes of the arms (reference first) and of the visits."""
+    """What the analysis needs to know of a trial's design: codes of the arms (reference first) and of the visits.
+
+    `after_comparison` are the follow-ups by which an arm has been offered the intervention of another.
+    """
 
     arms: tuple[str, ...]
     baseline: str
     follow_ups: tuple[str, ...]
     measures: tuple[Measure, ...]
     randomized_in_groups: bool = False
+    after_comparison: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from trials.access import Actor, require
 from trials.models import Trial, Visit
 from trials.permissions import Permission
 from trials.selectors.analysis import randomized_frame
+from trials.selectors.planned_visits import is_after_comparison
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ def design_of(trial: Trial) -> Design:
             for code, scale, direction in trial.biomarkers.values_list("code", "analysis_scale", "direction")
         ),
         randomized_in_groups=trial.randomization_unit == Trial.RandomizationUnit.GROUP,
+        after_comparison=frozenset(visit.code for visit in visits if is_after_comparison(trial, visit)),
     )
 
 

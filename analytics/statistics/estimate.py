@@ -57,8 +57,13 @@ NO_CONVERGENCE: Final = NotEstimable("no_convergence", "The likelihood has no ma
 OUT_OF_RANGE: Final = NotEstimable("out_of_range", "The result is too large or too small to be written as a number.")
 RANDOMIZED_IN_GROUPS: Final = NotEstimable(
     "randomized_in_groups",
-    "Therapy groups were randomized, and there is no analysis here yet that counts groups; participants of one group are "
-    "not independent.",
+    "Therapy groups were randomized, and there is no analysis here yet that counts groups; participants of one group "
+    "are not independent.",
+)
+AFTER_CONTROLLED_COMPARISON: Final = NotEstimable(
+    "after_controlled_comparison",
+    "By this visit an arm has been offered the intervention of another, so the arms are no longer compared as "
+    "randomized; the comparison ends with the visit before cross-over.",
 )
 ONE_CLUSTER: Final = NotEstimable("one_cluster", "Fewer than two independent trials or groups contribute.")
 
@@ -82,6 +87,7 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         NO_CONVERGENCE,
         OUT_OF_RANGE,
         RANDOMIZED_IN_GROUPS,
+        AFTER_CONTROLLED_COMPARISON,
         ONE_CLUSTER,
     )
 }

@@ -6,21 +6,24 @@ import pytest
 from django.db import connection
 
 from analytics.models import EffectEstimate
+from analytics.selectors.analysed import CrossOver
 from analytics.selectors.precision import pooled_precision
-from analytics.services.recompute import recompute_estimates
+from analytics.services.recompute import design_of, recompute_estimates
 from measurements.selectors.frames import ANALYSIS_VALUES, analysis_frame, excluded_values
+from measurements.selectors.schedule import visit_lines
 from measurements.services.cross_over import record_cross_over
 from measurements.services.results import laboratory_of, record_results
 from measurements.services.visits import record_attendance
 from measurements.validation import decode_json
-from tests.making import PLATFORM, make_member
+from tests.making import PLATFORM, make_member, make_trial
 from tests.measurements.following import days_ago, in_arm, make_waitlist_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import AuditEvent, Participant, ParticipantEvent, Trial
 from trials.selectors.audit_trail import events_of
+from trials.services.enrollment import record_event
 
 pytestmark = pytest.mark.django_db
-VISITED = {"baseline": 241, "six_months": 60, "nine_months": 5}
+VISITED = {"baseline": 241, "after": 40, "six_months": 60, "nine_months": 5}
 
 
 @pytest.fixture
@@ -76,6 +79,21 @@ def estimates(trial):
     }
 
 
+def test_no_effect_is_stated_after_the_controlled_comparison(compared):
+    """At nine months the waitlist had the therapy, crossed over on paper or not."""
+    measure(compared, "nine_months", compared.participants.all())
+    run = recompute_estimates(trial=Trial.objects.get(pk=compared.pk), by=PLATFORM)
+    later = run.estimates.filter(visit__code="nine_months")
+    assert set(later.values_list("not_estimable_code", "p_value", "p_bh")) == {
+        ("after_controlled_comparison", None, None)
+    }
+    assert run.estimates.filter(visit__code="six_months", estimate__isnull=False, p_bh__isnull=False).exists()
+    assert run.descriptions.filter(visit__code="nine_months", numbers__available__gt=0).exclude(arm="").exists()
+    last = compared.visits.get(code="six_months").position
+    assert design_of(compared).after_comparison == {visit.code for visit in compared.visits.filter(position__gt=last)}
+    assert design_of(make_trial("parallel")).after_comparison == frozenset()
+
+
 def test_estimates_before_and_after_cross_overs_and_later_results_are_equal(compared):
     before, version = estimates(compared), Trial.objects.get(pk=compared.pk).data_version
     assert before
@@ -127,6 +145,58 @@ def test_without_any_date_the_place_in_the_plan_decides(compared):
     frame = analysis_frame(compared)
     later = set(frame[frame["visit"] == "nine_months"]["participant"])
     assert later == set(compared.participants.values_list("code", flat=True)) - {crossed.code}
+
+
+class TestVisitsAfterAnIntervention:
+    """A visit that counts from the end of an intervention, planned before the last controlled one."""
+
+    @pytest.fixture
+    def trial(self):
+        return make_waitlist_trial(16, after_at=0)
+
+    @pytest.fixture
+    def crossed(self, compared):
+        participant = in_arm(compared, "canary-wait")[0]
+        record_cross_over(participant=participant, on=days_ago(30), by=PLATFORM)
+        return participant
+
+    def line(self, participant, by=PLATFORM):
+        return next(line for line in visit_lines(participant, by) if line.visit.code == "after")
+
+    def test_an_undated_value_is_out_for_those_who_crossed_over_alone(self, compared, crossed):
+        measure(compared, "after", compared.participants.all(), dated=False)
+        frame = analysis_frame(compared)
+        kept = set(frame[frame["visit"] == "after"]["participant"])
+        assert kept == set(compared.participants.values_list("code", flat=True)) - {crossed.code}
+        assert excluded_values(compared) == {"after_cross_over": 2}
+        after = compared.visits.get(code="after")
+        assert not CrossOver(after, {crossed.pk: days_ago(30)}, True).is_past(-1, None, after)
+        assert CrossOver(after, {crossed.pk: days_ago(30)}, True).is_past(crossed.pk, None, after)
+
+    @pytest.mark.parametrize(("ago", "is_extension"), [(31, False), (30, True), (10, True)])
+    def test_an_end_from_the_cross_over_on_dates_an_extension(self, crossed, ago, is_extension):
+        record_event(participant=crossed, kind="intervention_ended", by=PLATFORM, on=days_ago(ago))
+        assert self.line(crossed).is_extension is is_extension
+        assert self.line(crossed).window.first == days_ago(ago)
+
+    def test_it_tells_the_blinded_nothing(self, compared, crossed):
+        blinded = make_member(compared, "data_manager")
+        assert not self.line(crossed, blinded).is_extension
+        assert self.line(crossed, blinded).is_hidden
+
+    def test_others_have_no_extension(self, compared):
+        assert not self.line(in_arm(compared, "canary-cbt")[0]).is_extension
+
+    def test_a_cross_over_waits_for_the_day_of_compared_values(self, compared):
+        participant = in_arm(compared, "canary-wait")[0]
+        measure(compared, "after", [participant], dated=False)
+        before = len(analysis_frame(compared))
+        with pytest.raises(InConflict, match="Values of After have no day"):
+            record_cross_over(participant=participant, on=days_ago(30), by=PLATFORM)
+        after = compared.visits.get(code="after")
+        record_attendance(participant=participant, visit=after, by=PLATFORM, attended_on=days_ago(40))
+        record_cross_over(participant=participant, on=days_ago(30), by=PLATFORM)
+        assert len(analysis_frame(compared)) == before
 
 
 def test_readers_who_may_not_see_arms_get_one_rule_for_everybody(compared):

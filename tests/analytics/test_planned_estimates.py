@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analytics.services.descriptions import describe_trial
 from analytics.services.estimates import PlannedEstimate, estimate_trial
 from analytics.services.outcomes import Design, Measure, Outcomes
 from analytics.services.plans import DEFAULT_SPECIFICATION
@@ -14,6 +15,7 @@ from analytics.statistics.multiplicity import adjust
 
 PEOPLE = 40
 ARMS = ("control", "treatment")
+PRIMARY_A = DEFAULT_SPECIFICATION | {"primary": [["a", "after"], ["a", "later"]]}
 
 
 def outcomes(marks: Mapping[str, Mapping[str, int]], people: int = PEOPLE) -> Outcomes:
@@ -103,6 +105,47 @@ def test_shares_that_cannot_vary_have_no_standard_error_of_zero() -> None:
     result = found(made, "a", "detection", "risk_difference").effect.result
     assert (result.estimate, result.standard_error) == (0.0, None)
     assert result.ci_low < 0 < result.ci_high
+
+
+def test_after_the_controlled_comparison_nothing_is_estimated_and_no_family_counts_it() -> None:
+    """A waitlist that had the therapy by then is no control: neither effects nor their p values are stated."""
+    made = outcomes({"a": {}, "b": {"<": 8}})
+    alone = [replace(each) for each in estimate_trial(made, PRIMARY_A)]
+    made.design = replace(made.design, follow_ups=("after", "later"), after_comparison=frozenset({"later"}))
+    made._groups = {**made._groups, **{(code, "later"): made._groups[code, "after"] for code in ("a", "b")}}
+    estimates = estimate_trial(made, PRIMARY_A)
+    later = [each for each in estimates if each.visit == "later"]
+    assert {each.effect.result.not_estimable.code for each in later if each.effect.result.not_estimable} == {
+        "after_controlled_comparison"
+    }
+    assert {(each.effect.result.estimate, each.effect.result.p_value, each.p_bh, each.p_holm) for each in later} == {
+        (None, None, None, None)
+    }
+    assert [each for each in estimates if each.visit == "after"] == alone
+    assert "later" in {each.visit for each in describe_trial(made) if each.numbers["available"]}
+
+
+def test_what_was_added_after_registration_moves_no_registered_p_value() -> None:
+    sealed = DEFAULT_SPECIFICATION | {"primary": [["a", "after"], ["late", "after"]], "biomarkers": ["a", "b"]}
+    registered = estimate_trial(outcomes({"a": {}, "b": {}}), sealed)
+    with_more = estimate_trial(outcomes({"a": {}, "b": {}, "late": {}, "later": {}}), sealed)
+    assert [each for each in with_more if each.biomarker in {"a", "b"}] == registered
+    added = [each for each in with_more if each.biomarker not in {"a", "b"}]
+    assert {each.role for each in added} == {"exploratory"}
+    assert all(any(note.startswith("Added after registration") for note in each.notes) for each in added)
+    robust = [
+        each
+        for each in added
+        if (each.effect.result.method, each.effect.result.measure) == ("ancova_hc3", "log_difference")
+    ]
+    assert [each.p_bh for each in robust] == list(adjust([each.effect.result.p_value for each in robust], "BH"))
+    assert {each.p_holm for each in added} == {None}
+    assert {each.role for each in registered} == {"primary", "secondary"}
+
+
+def test_a_plan_that_names_no_biomarkers_has_no_exploratory_ones() -> None:
+    estimates = estimate_trial(outcomes({"a": {}, "b": {}}), DEFAULT_SPECIFICATION)
+    assert {each.role for each in estimates} == {"secondary"}
 
 
 def test_no_effect_is_stated_where_groups_were_randomized() -> None:
