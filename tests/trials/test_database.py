@@ -9,6 +9,7 @@ from django.db import ProgrammingError, connection, transaction
 from tests.making import PLATFORM, make_trial
 from trials import audit
 from trials.access import Actor
+from trials.lifecycle import MOVES, UNLOCKS
 from trials.models import AllocationSlot, AuditChange, AuditEvent, Participant, Trial
 from trials.services.enrollment import record_consent, screen_participant
 from trials.services.lifecycle import change_status
@@ -49,6 +50,15 @@ EXPECTED = {
     "trials.auditchange": {"SELECT"},
     "trials.stratum": {"SELECT", "INSERT"},
 }
+
+
+class Undone(Exception):  # noqa: N818 - what happened, not an error
+    """The statement was possible, and is undone."""
+
+
+def data_in(status: str) -> str:
+    """Return the state of the data that goes with a status."""
+    return "locked" if status in {"locked", "unblinded", "archived"} else "open"
 
 
 def our_tables() -> dict[str, str]:
@@ -189,6 +199,44 @@ def test_the_server_says_when_an_event_happened() -> None:
         AuditEvent.objects.create(id=event.number, verb="x", occurred_at=datetime(2000, 1, 1, tzinfo=UTC))
         event.is_recorded = True
     assert AuditEvent.objects.get(pk=event.number).occurred_at.year > 2000
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("before", Trial.Status)
+def test_the_database_makes_the_moves_of_the_table_and_no_others(before: str) -> None:
+    with audit.transaction(by=PLATFORM) as event:
+        trial = Trial.objects.create(slug="x", title="x", status=before, data_state=data_in(before))
+        event.record("trial.created", trial=trial)
+    possible = set()
+    for to in set(Trial.Status) - {before}:
+        try:
+            with transaction.atomic(), audit.transaction(by=PLATFORM) as event:
+                Trial.objects.filter(pk=trial.pk).update(status=to, data_state=data_in(to))
+                event.record("trial.moved", trial=trial)
+                raise Undone
+        except Undone:
+            possible.add((before, to))
+        except ProgrammingError as refused:
+            assert "no move of a trial" in str(refused)  # noqa: PT017 - each is tried
+    assert possible == {move for move in {**MOVES, **dict.fromkeys(UNLOCKS)} if move[0] == before}
+
+
+@pytest.mark.django_db
+def test_a_trial_keeps_its_number() -> None:
+    trial = make_trial()
+    with pytest.raises(ProgrammingError, match="no move of a trial"), audit.transaction(by=PLATFORM):
+        Trial.objects.filter(pk=trial.pk).update(id=-1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", [("follow_up",), ("follow_up", "locked"), ("follow_up", "locked", "unblinded")])
+def test_no_slot_is_given_but_while_the_trial_recruits(way: tuple[str, ...]) -> None:
+    trial = make_trial()
+    person = consented(trial)
+    for to in way:
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
+    with pytest.raises(ProgrammingError, match="does not recruit"):
+        execute("SELECT * FROM take_allocation_slot(%s, %s)", [trial.strata.first().pk, person.pk])
 
 
 def test_an_unblinding_that_is_not_committed_reveals_no_seed(committed: str) -> None:

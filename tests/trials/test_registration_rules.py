@@ -156,6 +156,8 @@ SEALED = (
     "DELETE FROM trials_site WHERE trial_id = %(trial)s",
     "DELETE FROM trials_intervention",
     "UPDATE trials_intervention SET type = 'psychoeducation'",
+    "UPDATE trials_intervention SET arm_id = (SELECT id FROM trials_arm WHERE trial_id = %(draft)s AND code = 'waitlist')"
+    " WHERE arm_id IN (SELECT id FROM trials_arm WHERE trial_id = %(trial)s)",
     "UPDATE trials_trial SET randomization_method = 'simple' WHERE id = %(trial)s",
     "UPDATE trials_trial SET is_open_label = NOT is_open_label WHERE id = %(trial)s",
     "UPDATE trials_trial SET status = 'draft' WHERE id = %(trial)s",
@@ -168,7 +170,7 @@ SEALED = (
 def test_the_database_seals_the_design_too(statement) -> None:
     trial, draft = registered(), make_trial("draft", status="draft")
     with (
-        pytest.raises(ProgrammingError, match=r"sealed|no draft again|append-only|permission denied"),
+        pytest.raises(ProgrammingError, match=r"sealed|no move|append-only|permission denied"),
         transaction.atomic(),
         audit.transaction(by=PLATFORM),
         connection.cursor() as cursor,
@@ -243,6 +245,51 @@ def test_an_outcome_that_goes_stays_in_the_version_before() -> None:
     assert not PlannedOutcome.objects.exists()
     (line,) = difference_between(version_of(trial, PLATFORM, 2), version_of(trial, PLATFORM, 3))
     assert (line.kind, line.where) == ("removed", "Outcome “IL-6”")
+
+
+PRIMARY_OUTCOME = OutcomeDesign("o1", "primary", "IL-6", visit="six_months", biomarker="IL6")
+SECOND_OUTCOME = OutcomeDesign("o2", "secondary", "CRP", visit="six_months", biomarker="CRP")
+
+
+def unblinded_trial() -> Trial:
+    """A trial with a primary and a secondary outcome planned, unblinded."""
+    trial = make_trial(status="draft")
+    planned = Amendment(outcomes=[PRIMARY_OUTCOME, SECOND_OUTCOME])
+    amend_protocol(trial=trial, by=PLATFORM, amendment=planned)
+    for to in ("registered", "recruiting", "follow_up", "locked", "unblinded"):
+        trial = change_status(trial=trial, to=to, by=PLATFORM, reason="Next")
+    return trial
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [],
+        [replace(PRIMARY_OUTCOME, biomarker="TNFA"), SECOND_OUTCOME],
+        [replace(PRIMARY_OUTCOME, rank="secondary"), SECOND_OUTCOME],
+        [PRIMARY_OUTCOME, replace(SECOND_OUTCOME, rank="primary")],
+    ],
+)
+def test_primary_outcomes_stay_once_the_trial_was_unblinded(outcomes) -> None:
+    trial = unblinded_trial()
+    with pytest.raises(InConflict) as caught:
+        amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=outcomes), reason="Better")
+    assert caught.value.code == "outcomes_fixed"
+    stored = PlannedOutcome.objects.filter(trial=trial).values_list("code", "rank", "biomarker")
+    assert list(stored) == [("o1", "primary", "IL6"), ("o2", "secondary", "CRP")]
+
+
+def test_secondary_outcomes_may_change_after_unblinding_and_primary_ones_before() -> None:
+    trial = unblinded_trial()
+    added = OutcomeDesign("o3", "other", "Sleep")
+    amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=[PRIMARY_OUTCOME, added]), reason="New")
+    assert set(trial.planned_outcomes.values_list("code", flat=True)) == {"o1", "o3"}
+    Trial.objects.filter(pk=trial.pk).update(status="follow_up")  # unlocked again: who changes them knows the arms
+    with pytest.raises(InConflict):
+        amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=[added]), reason="New")
+    blinded = registered()
+    amend_protocol(trial=blinded, by=PLATFORM, amendment=Amendment(outcomes=[PRIMARY_OUTCOME]), reason="New")
+    amend_protocol(trial=blinded, by=PLATFORM, amendment=Amendment(outcomes=[SECOND_OUTCOME]), reason="New")
 
 
 def test_an_amendment_that_changes_nothing_makes_no_version() -> None:

@@ -30,18 +30,23 @@ END $$;
 
 CREATE FUNCTION seal_intervention() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 DECLARE
-    of_arm bigint := CASE WHEN TG_OP = 'DELETE' THEN OLD.arm_id ELSE NEW.arm_id END;
+    of_arms bigint[];
+    of_arm bigint;
     stands boolean;
 BEGIN
     IF TG_OP = 'UPDATE' AND (NEW.arm_id, NEW.type, NEW.delivery) = (OLD.arm_id, OLD.type, OLD.delivery) THEN
         RETURN NEW;
     END IF;
-    SELECT status <> 'draft' INTO stands FROM trials_trial
-        WHERE id = (SELECT trial_id FROM trials_arm WHERE id = of_arm) FOR SHARE;
-    IF stands THEN
-        RAISE EXCEPTION 'the design is sealed: % of % refused', TG_OP, TG_TABLE_NAME
-            USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    IF TG_OP <> 'INSERT' THEN of_arms := of_arms || OLD.arm_id; END IF;
+    IF TG_OP <> 'DELETE' THEN of_arms := of_arms || NEW.arm_id; END IF;
+    FOREACH of_arm IN ARRAY of_arms LOOP
+        SELECT status <> 'draft' INTO stands FROM trials_trial
+            WHERE id = (SELECT trial_id FROM trials_arm WHERE id = of_arm) FOR SHARE;
+        IF stands THEN
+            RAISE EXCEPTION 'the design is sealed: % of % refused', TG_OP, TG_TABLE_NAME
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
     IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
     RETURN NEW;
 END $$;
@@ -52,15 +57,26 @@ DECLARE
         'minimization_probability,randomized_elsewhere,allocation_provenance,rehearsal_of_id}';
     column_name text;
 BEGIN
-    IF NEW.status = 'draft' THEN
-        RAISE EXCEPTION 'a registered trial is no draft again' USING ERRCODE = 'insufficient_privilege';
-    END IF;
     FOREACH column_name IN ARRAY design LOOP
         IF to_jsonb(OLD)->column_name IS DISTINCT FROM to_jsonb(NEW)->column_name THEN
             RAISE EXCEPTION 'the design is sealed: % of a registered trial stays', column_name
                 USING ERRCODE = 'insufficient_privilege';
         END IF;
     END LOOP;
+    RETURN NEW;
+END $$;
+
+-- The moves of trials.lifecycle. A trial whose seed may be read was unblinded, and no way leads from there to the one
+-- status in which slots are given; a row under another number would be another way.
+CREATE FUNCTION keep_moves() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+DECLARE
+    moves text[] := '{draft registered,registered recruiting,recruiting follow_up,follow_up locked,locked unblinded,'
+        'unblinded archived,locked follow_up,unblinded follow_up}';
+BEGIN
+    IF NEW.id <> OLD.id OR NOT (OLD.status = NEW.status OR OLD.status || ' ' || NEW.status = ANY (moves)) THEN
+        RAISE EXCEPTION 'no move of a trial: from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
     RETURN NEW;
 END $$;
 
@@ -79,7 +95,8 @@ CREATE TRIGGER seal_design_intervention BEFORE INSERT OR UPDATE OR DELETE ON tri
     FOR EACH ROW EXECUTE FUNCTION seal_intervention();
 CREATE TRIGGER seal_design_trial BEFORE UPDATE ON trials_trial
     FOR EACH ROW WHEN (OLD.status <> 'draft') EXECUTE FUNCTION seal_trial();
-REVOKE EXECUTE ON FUNCTION seal_design(), seal_intervention(), seal_trial() FROM PUBLIC;
+CREATE TRIGGER keep_moves_trial BEFORE UPDATE ON trials_trial FOR EACH ROW EXECUTE FUNCTION keep_moves();
+REVOKE EXECUTE ON FUNCTION seal_design(), seal_intervention(), seal_trial(), keep_moves() FROM PUBLIC;
 """
 
 # One place of a list for one unit, a participant or a therapy group. The list's row is locked first, so that whoever
@@ -94,6 +111,10 @@ BEGIN
         RETURNING next_sequence - 1, trial_id INTO slot_sequence, of_trial;
     IF NOT EXISTS (SELECT FROM trials_trial WHERE id = of_trial AND randomization_unit = unit) THEN
         RAISE EXCEPTION 'stratum % has no slots for a %', stratum, unit USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    -- Before recruiting nobody is randomized; after it the seed may be known, and `keep_moves` lets none recruit again.
+    IF NOT EXISTS (SELECT FROM trials_trial WHERE id = of_trial AND status = 'recruiting') THEN
+        RAISE EXCEPTION 'the trial of stratum % does not recruit', stratum USING ERRCODE = 'insufficient_privilege';
     END IF;
     IF slot_sequence > 1 AND NOT EXISTS (
         SELECT FROM trials_allocation WHERE stratum_id = stratum AND sequence = slot_sequence - 1
