@@ -4,14 +4,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.test import RequestFactory
 from django.utils import timezone
 
 from measurements.services.visits import record_attendance
-from tests.making import PLATFORM, make_member, make_trial
+from tests.making import PASSWORD, PLATFORM, make_member, make_trial
 from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, RuleBroken
+from trials.forms.signing import SignedForm
 from trials.lifecycle import GATES, MOVES, Writing, data_diagram, gates_table, may_write, moves_diagram
-from trials.models import AuditEvent, Participant, Trial, TwoPersonMove
+from trials.models import AuditEvent, Participant, Trial, TwoPersonMove, User
+from trials.selectors.moves import waiting_move
 from trials.services.consent import decline_reconsent
 from trials.services.enrollment import (
     exclude_participant,
@@ -20,7 +23,7 @@ from trials.services.enrollment import (
     screen_participant,
 )
 from trials.services.lifecycle import ask_for_move, change_data_state, change_status, refuse_move, sign_move
-from trials.services.people import create_account, grant_role
+from trials.services.people import create_account, end_role, grant_role
 from trials.services.randomization import randomize_participant
 from trials.services.retraction import retract_event
 from trials.services.writing import require_writable
@@ -147,6 +150,24 @@ def test_a_signature_comes_within_a_week_and_before_a_refusal(monkeypatch) -> No
     assert ask_for_move(trial=trial, to="follow_up", reason="After all", by=first) != asked
 
 
+def test_the_first_signature_stands_only_while_its_person_may_take_the_step() -> None:
+    trial = trial_in(("unblinded", "locked"))
+    first, second = two_people(trial)
+    asked = ask_for_move(trial=trial, to="follow_up", reason="Recalibrated", by=first)
+    assert waiting_move(trial) == asked
+    end_role(membership=trial.memberships.get(user=first.user), by=PLATFORM)
+    assert waiting_move(trial) is None
+    with pytest.raises(InConflict) as caught:
+        sign_move(move=asked, by=second)
+    assert caught.value.code == "asker_may_no_longer"
+    trial.refresh_from_db()
+    assert trial.status == "unblinded"
+    third = make_member(trial, "data_manager", "leeds")
+    again = ask_for_move(trial=trial, to="follow_up", reason="Recalibrated", by=third)
+    assert again != asked
+    assert sign_move(move=again, by=second).status == "follow_up"
+
+
 def test_the_pages_ask_for_the_right_password(signed_in) -> None:
     trial = trial_in(("unblinded", "locked"))
     first, second = two_people(trial)
@@ -173,6 +194,32 @@ def test_wrong_passwords_run_out(signed_in) -> None:
     answer = browser.post("/trials/t/move/", move | {"password": "a long enough password"})
     assert answer.status_code == 422
     assert "Too many wrong passwords" in answer.content.decode()
+
+
+def form_of(by: Actor, password: str) -> SignedForm:
+    request = RequestFactory().post("/")
+    request.user = by.user
+    return SignedForm(request, {"password": password})
+
+
+def test_wrong_passwords_at_the_same_moment_run_out_too(monkeypatch) -> None:
+    first, _ = two_people(trial_in(("unblinded", "locked")))
+    looked_at = []
+
+    def meanwhile_another(_user, password: str) -> bool:
+        looked_at.append(password)
+        if len(looked_at) < 20:
+            form_of(first, "wrong").is_valid()
+        return False
+
+    monkeypatch.setattr(User, "check_password", meanwhile_another)
+    assert not form_of(first, "wrong").is_valid()
+    assert len(looked_at) == 5
+
+
+def test_right_passwords_do_not_run_out() -> None:
+    first, _ = two_people(trial_in(("unblinded", "locked")))
+    assert all(form_of(first, PASSWORD).is_valid() for _ in range(7))
 
 
 @pytest.mark.parametrize("state", WAYS, ids="-".join)

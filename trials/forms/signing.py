@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from allauth.core import ratelimit
+from allauth.core.internal import ratelimit
 from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -28,12 +28,15 @@ class SignedForm(forms.Form):
         """Refuse another password, and any after too many wrong ones."""
         user = self._request.user
         password: str = self.cleaned_data["password"]
-        usage = ratelimit.consume(self._request, action="login_failed", key=f"signature {user.pk}", dry_run=True)
-        if not usage:
+        # Counted before the password is looked at: tries at the same moment do not see that the others are wrong.
+        tried = ratelimit.consume(
+            self._request, app="allauth.account", action="login_failed", key=f"signature {user.pk}"
+        )
+        if not tried:
             raise forms.ValidationError(_("Too many wrong passwords. Try again in 15 minutes. Nothing was changed."))
         if not isinstance(user, User) or not user.check_password(password):
-            ratelimit.consume(self._request, action="login_failed", key=f"signature {user.pk}")
             raise forms.ValidationError(_("This is not your password. Nothing was changed."))
+        tried.rollback()
         return password
 
 

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from trials.access import Actor, has_permission
+from trials.lifecycle import MOVES
 from trials.models import AuditEvent, Trial, TwoPersonMove
 from trials.models.moves import SIGNED_WITHIN
 
@@ -46,4 +48,9 @@ def waiting_move(trial: Trial) -> TwoPersonMove | None:
         refused_at=None,
         asked_at__gt=timezone.now() - SIGNED_WITHIN,
     )
-    return waiting.select_related("asked_by", "trial").first()
+    return next((move for move in waiting.select_related("asked_by", "trial") if asker_still_may(move)), None)
+
+
+def asker_still_may(move: TwoPersonMove) -> bool:
+    """Return whether the one who asked for a step may still take it: the first signature stands only as long."""
+    return has_permission(Actor(user=move.asked_by), MOVES[move.before, move.to].permission, move.trial)

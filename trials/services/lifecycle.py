@@ -8,7 +8,7 @@ from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.lifecycle import UNLOCKS, Move, data_moves_from, data_state_after, moves_from
 from trials.models import Trial, TwoPersonMove, User
 from trials.permissions import Permission
-from trials.selectors.moves import waiting_move
+from trials.selectors.moves import asker_still_may, waiting_move
 from trials.services.sealing import make_strata, seal_lists
 from trials.services.writing import hold_state_alone
 
@@ -99,7 +99,7 @@ def sign_move(*, move: TwoPersonMove, by: Actor) -> Trial:
     """Sign the step that somebody else asked for, and take it; signed by the same person again, nothing changes.
 
     The caller has checked the person's password. Raises NotAllowed for the one who asked, InConflict for a step that
-    was signed, refused, overtaken, or waited longer than a week.
+    was signed, refused, overtaken, waited longer than a week, or was asked for by somebody who may no longer take it.
     """
     with audit.transaction(by=by, reason=move.reason) as event:
         person = _person(by)
@@ -112,6 +112,7 @@ def sign_move(*, move: TwoPersonMove, by: Actor) -> Trial:
         if move.asked_by == person:
             raise NotAllowed("same_person", "You asked for this step: a second person signs it. Nothing was changed.")
         _require_waiting(move)
+        _require_asker(move)
         move.signed_by, move.signed_at = person, timezone.now()
         move.save(update_fields=["signed_by", "signed_at"])
         trial, before = _moved(move.trial, move.to)
@@ -177,6 +178,15 @@ def _require_waiting(move: TwoPersonMove) -> None:
         raise InConflict("move_settled", "This step was settled already. Nothing was changed.")
     if move.is_expired:
         raise InConflict("move_expired", "This step waited for more than a week. Ask for it again.")
+
+
+def _require_asker(move: TwoPersonMove) -> None:
+    if not asker_still_may(move):
+        raise InConflict(
+            "asker_may_no_longer",
+            f"{move.asked_by.name} asked for this step and may no longer take it. Ask for it again. "
+            "Nothing was changed.",
+        )
 
 
 def _person(by: Actor) -> User:
