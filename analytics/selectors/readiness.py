@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from analytics.selectors.primary_outcomes import unnamed_primaries
 from trials.access import Actor, require
 from trials.models import Trial, Visit
 from trials.permissions import Permission
@@ -33,9 +34,17 @@ def before_registering(trial: Trial, by: Actor) -> list[Point]:
         Point(_("A baseline and a later visit"), baselines == 1 and len(visits) >= 2, True, "protocol"),
         Point(_("The planned number of participants"), has_number, True, "protocol"),
         Point(_("Biomarkers to be measured"), trial.biomarkers.exists(), False, "biomarkers"),
+        *_primary_points(trial),
         Point(_("Eligibility criteria"), trial.criteria.exists(), False, "protocol"),
         Point(_("The day on which recruitment starts"), trial.recruitment_starts is not None, False, "protocol"),
     ]
+
+
+def _primary_points(trial: Trial) -> list[Point]:
+    """Return a line for every planned primary outcome that the analysis plan cannot name."""
+    label = _("A measured biomarker and a later visit for the primary outcome “%(outcome)s”, so that it is analysed")
+    unnamed = unnamed_primaries(trial)
+    return [Point(label % {"outcome": outcome.title}, False, False, "registration") for outcome in unnamed]
 
 
 def lacking(points: list[Point]) -> list[Point]:

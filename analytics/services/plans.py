@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from analytics.models import AnalysisPlan
+from analytics.selectors.primary_outcomes import measured_codes, primary_pairs
 from trials import audit
 from trials.access import Actor, require
 from trials.models import Trial
@@ -21,12 +22,13 @@ DEFAULT_SPECIFICATION: dict[str, Any] = {
     "primary_method": "ancova_hc3",
     # With fewer participants with both values in an arm, no standardized effect is stated.
     "minimum_pairs_per_arm": 5,
-    # Pairs of biomarker and visit; everything else is secondary.
+    # Pairs of biomarker and visit; everything else is secondary. At registration those of the planned outcomes.
     "primary": [],
     "families": {
         "benjamini_hochberg": "all biomarkers at the same visit and method; tobit stands in for the primary method",
         "holm": "all primary estimates",
     },
+    # "biomarkers" is added at registration: the codes of the sealed families. Others are exploratory.
 }
 
 
@@ -46,9 +48,16 @@ def ensure_plan(trial: Trial, by: Actor) -> AnalysisPlan:
 
 
 def freeze_plan(*, trial: Trial, by: Actor) -> AnalysisPlan:
-    """Record the trial's plan (the default where there is none) as the one that it is registered with."""
+    """Record the trial's plan (the default where there is none) as the one that it is registered with.
+
+    Its primary pairs are those of the planned primary outcomes, its biomarkers those that the trial measures now. A
+    plan that names its biomarkers was sealed before, as a rehearsal's is, and is taken as it stands.
+    """
     newest = newest_plan(trial)
     specification = newest.specification if newest else DEFAULT_SPECIFICATION
+    if "biomarkers" not in specification:
+        primary = primary_pairs(trial) or specification["primary"]
+        specification = {**specification, "primary": primary, "biomarkers": measured_codes(trial)}
     return record_plan(trial=trial, specification=specification, by=by, is_frozen=True)
 
 

@@ -78,9 +78,13 @@ def interval(estimate: EffectEstimate, digits: int = 2) -> str:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One outcome of the baseline-adjusted model, or in `reason` why it has none; `method` where it is another one."""
+    """One outcome of the baseline-adjusted model, or in `reason` why it has none; `method` where it is another one.
+
+    `standing` says that the plan has the outcome as a primary one, or that it came after registration.
+    """
 
     outcome: str
+    standing: str
     arm: str
     effect: str
     percent: str
@@ -115,6 +119,7 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
     percent = other(lead.method, PERCENT) if lead.estimate is not None else other(MODEL, PERCENT)
     return ModelRow(
         outcome=lead.biomarker.name,
+        standing=_standing(lead),
         arm=arm,
         effect=interval(plain, 3) if plain else "",
         percent=interval(percent, 1) if percent else "",
@@ -128,6 +133,10 @@ def _model_row(lead: EffectEstimate, found: dict[Any, EffectEstimate], arm: str)
         method=_method(lead, other(DETECTION, "risk_difference")),
         notes=" ".join(filter(None, [lead.not_estimable if stands else "", *noted.notes])),
     )
+
+
+def _standing(lead: EffectEstimate) -> str:
+    return {"primary": _("Primary outcome"), "exploratory": _("Added after registration")}.get(lead.role, "")
 
 
 def _method(lead: EffectEstimate, detected: EffectEstimate | None) -> str:
