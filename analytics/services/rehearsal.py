@@ -12,6 +12,7 @@ from django.utils import timezone
 from analytics.errors import is_database_away
 from analytics.models import Rehearsal
 from analytics.models.rehearsal import FEWEST, MOST
+from analytics.services.plans import newest_plan, record_plan
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
@@ -195,6 +196,8 @@ def _make_copy(rehearsal: Rehearsal, by: Actor) -> Trial:
             recruitment_ends=None,
         )
         _copy_design(original, copy)
+        if (plan := newest_plan(original)) is not None:
+            record_plan(trial=copy, specification=plan.specification, by=by)
         copy = register_trial(trial=copy, by=by)
         copy = change_status(trial=copy, to=Trial.Status.RECRUITING, by=by)
         Rehearsal.objects.filter(pk=rehearsal.pk).update(copy=copy)
@@ -208,7 +211,10 @@ def _free_slug(slug: str, number: int) -> str:
 
 
 def _copy_design(original: Trial, copy: Trial) -> None:
-    """Copy what the trial is made of and who works in it; laboratories and their credentials stay behind."""
+    """Copy what the trial is made of and who works in it; laboratories and their credentials stay behind.
+
+    The plan that the trial has goes with it, and the limits of its assays go to the simulated laboratory.
+    """
     for rows in (original.criteria, original.sites, original.factors, original.visits, original.biomarkers):
         for row in rows.all():
             _copied(row, trial=copy)
@@ -223,6 +229,25 @@ def _copy_design(original: Trial, copy: Trial) -> None:
         Membership.objects.create(trial=copy, user_id=held.user_id, role=held.role, site=site)
     built_in = Laboratory.objects.create(trial=copy, code=BUILT_IN_LABORATORY, name="Simulated")
     LaboratoryTrial.objects.create(laboratory=built_in, trial=copy)
+    _copy_outcomes(original, copy)
+    _copy_assays(original, copy, built_in)
+
+
+def _copy_outcomes(original: Trial, copy: Trial) -> None:
+    visits = {visit.code: visit for visit in copy.visits.all()}
+    for outcome in original.planned_outcomes.select_related("visit"):
+        _copied(outcome, trial=copy, visit=visits[outcome.visit.code] if outcome.visit else None)
+
+
+def _copy_assays(original: Trial, copy: Trial, laboratory: Laboratory) -> None:
+    """Give the one simulated laboratory the newest assay of each biomarker, so that it is what a row means."""
+    biomarkers = {biomarker.code: biomarker for biomarker in copy.biomarkers.all()}
+    in_use = original.assays.exclude(valid_to__lt=timezone.localdate()).select_related("biomarker").order_by("pk")
+    newest = {assay.biomarker.code: assay for assay in in_use}
+    for place, (code, assay) in enumerate(newest.items(), start=1):
+        # Two laboratories may call different methods alike.
+        own_code = f"{assay.code[:30]}-{place}"
+        _copied(assay, trial=copy, laboratory=laboratory, biomarker=biomarkers[code], code=own_code)
 
 
 def _copy_arms(original: Trial, copy: Trial) -> None:

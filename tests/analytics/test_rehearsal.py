@@ -1,6 +1,7 @@
 """A rehearsal from the request to estimates, resumed where it stopped, and apart from real trials."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -8,20 +9,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analytics.models import AnalysisPlan, EstimateRun, Rehearsal
+from analytics.selectors.readiness import before_registering
 from analytics.selectors.work import REHEARSAL, due_work
 from analytics.services import rehearsal as rehearsing
 from analytics.services import simulation
+from analytics.services.plans import DEFAULT_SPECIFICATION, record_plan
 from analytics.services.recompute import recompute_estimates
 from analytics.services.registration import register_trial
 from analytics.services.rehearsal import archive_rehearsal, continue_rehearsal, request_rehearsal, retry_rehearsal
 from analytics.services.simulation import PlannedVisit, Quantity
-from measurements.services.catalogue import add_biomarkers
+from measurements.services.catalogue import Limits, add_assay, add_biomarkers
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import Allocation, AuditEvent, Participant, ParticipantEvent, ProtocolVersion, Trial
 from trials.services.design import create_trial
 from trials.services.lifecycle import change_status
 from trials.services.people import add_laboratory, create_laboratory_credential
+from trials.services.registry import Amendment, OutcomeDesign, amend_protocol
 
 IL6 = Quantity("IL6", is_log=True, low=0.05, high=100.0, better=-1)
 PSS = Quantity("PSS10", is_log=False, low=0.0, high=40.0, better=0, is_score=True)
@@ -184,6 +188,70 @@ def test_registering_seals_the_plan_with_the_design() -> None:
     assert (sealed.sha256, sealed.detail["plan"]) == (plan.sha256, 1)
     with pytest.raises(InConflict):
         register_trial(trial=Trial.objects.get(pk=trial.pk), by=PLATFORM)
+
+
+def plan_outcomes(trial: Trial, *outcomes: OutcomeDesign) -> None:
+    amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=outcomes))
+
+
+@pytest.mark.django_db
+def test_the_planned_primary_outcomes_are_those_of_the_sealed_plan() -> None:
+    trial = draft()
+    plan_outcomes(
+        trial,
+        OutcomeDesign("o1", "primary", "Interleukin-6", visit="six_months", biomarker="IL6"),
+        OutcomeDesign("o2", "primary", "The same in other words", visit="six_months", biomarker="IL6"),
+        OutcomeDesign("o3", "primary", "Gestational age", time_frame="End of pregnancy"),
+        OutcomeDesign("o4", "primary", "Stress at the start", visit="baseline", biomarker="PSS10"),
+        OutcomeDesign("o5", "secondary", "Stress", visit="six_months", biomarker="PSS10"),
+    )
+    open_points = [str(point.label) for point in before_registering(trial, PLATFORM) if not point.is_met]
+    said = [label for label in open_points if "primary outcome" in label]
+    assert ["Gestational age" in said[0], "Stress at the start" in said[1], len(said)] == [True, True, 2]
+    register_trial(trial=trial, by=PLATFORM)
+    specification = AnalysisPlan.objects.get(trial=trial).specification
+    assert specification["primary"] == [["IL6", "six_months"]]
+    assert specification["biomarkers"] == ["IL6", "PSS10"]
+
+
+@pytest.mark.django_db
+def test_a_rehearsal_has_the_plan_the_outcomes_and_the_limits_of_its_original() -> None:
+    trial = draft()
+    plan_outcomes(trial, OutcomeDesign("o1", "primary", "Interleukin-6", visit="six_months", biomarker="IL6"))
+    specification = DEFAULT_SPECIFICATION | {"minimum_pairs_per_arm": 7}
+    record_plan(trial=trial, specification=specification, by=PLATFORM)
+    for code in ("ghent", "leeds"):
+        laboratory = add_laboratory(trial=trial, code=code, name=code.title(), by=PLATFORM)
+        add_assay(
+            trial=trial,
+            laboratory=laboratory,
+            biomarker=trial.biomarkers.get(code="IL6"),
+            code="il6-elisa",
+            unit="pg/mL",
+            limits=Limits(quantification=Decimal("0.7"), upper=Decimal(300)),
+            by=PLATFORM,
+        )
+    copy = rehearse(trial, 10).copy
+    sealed = AnalysisPlan.objects.get(trial=copy, frozen_at__isnull=False).specification
+    assert sealed == specification | {"primary": [["IL6", "six_months"]], "biomarkers": ["IL6", "PSS10"]}
+    (planned,) = copy.planned_outcomes.all()
+    assert (planned.visit.trial, planned.biomarker) == (copy, "IL6")
+    (assay,) = copy.assays.all()
+    assert (assay.laboratory.deliveries.get().trial, assay.biomarker.trial) == (copy, copy)
+    assert (assay.lower_limit_of_quantification, assay.upper_limit_of_quantification) == (Decimal("0.7"), 300)
+    run = recompute_estimates(trial=copy, by=PLATFORM)
+    assert set(run.estimates.filter(role="primary").values_list("biomarker__code", flat=True)) == {"IL6"}
+    assert not AnalysisPlan.objects.filter(trial=trial, frozen_at__isnull=False).exists()
+
+
+@pytest.mark.django_db
+def test_a_rehearsal_of_a_registered_trial_keeps_what_was_sealed() -> None:
+    trial = register_trial(trial=draft(), by=PLATFORM)
+    add_biomarkers(trial=trial, biomarkers=("CRP",), by=PLATFORM)
+    copy = rehearse(trial, 8).copy
+    assert AnalysisPlan.objects.get(trial=copy, frozen_at__isnull=False).specification["biomarkers"] == ["IL6", "PSS10"]
+    run = recompute_estimates(trial=copy, by=PLATFORM)
+    assert set(run.estimates.filter(role="exploratory").values_list("biomarker__code", flat=True)) == {"CRP"}
 
 
 @pytest.mark.django_db
