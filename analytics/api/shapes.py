@@ -34,7 +34,7 @@ ESTIMATE = _object(
     formula=TEXT,
     notes={"type": "array", "items": TEXT},
 )
-DESCRIPTION = _object(biomarker=TEXT, visit=TEXT, arm=TEXT) | {"additionalProperties": True}
+DESCRIPTION = _object(biomarker=TEXT, visit=TEXT, arm=TEXT, uncertainty=REASON) | {"additionalProperties": True}
 _RUN = {
     "trial": TEXT,
     "data_version": {"type": "integer", "nullable": True},
@@ -104,8 +104,9 @@ def estimate_shape(row: EffectEstimate) -> dict[str, Any]:
 
 
 def description_shape(row: ArmDescription) -> dict[str, Any]:
-    """Return the descriptive statistics of one arm at one visit."""
-    return {"biomarker": row.biomarker.code, "visit": row.visit.code, "arm": row.arm, **row.numbers}
+    """Return the descriptive statistics of one arm at one visit; `uncertainty` says why intervals are null, if so."""
+    codes = {"biomarker": row.biomarker.code, "visit": row.visit.code, "arm": row.arm}
+    return {**codes, "uncertainty": None, **row.numbers}
 
 
 def export_shape(export: Export) -> dict[str, Any]:

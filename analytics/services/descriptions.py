@@ -9,7 +9,10 @@ import numpy as np
 from analytics.models.estimate import POOLED
 from analytics.services.outcomes import Measure, Outcomes
 from analytics.statistics.descriptives import describe_change, describe_visit
+from analytics.statistics.estimate import RANDOMIZED_IN_GROUPS
 from analytics.statistics.outcome import OutcomeData, Pairs, paired_values
+
+UNCERTAIN = frozenset({"se", "ci_low", "ci_high"})
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,36 @@ def describe_trial(outcomes: Outcomes) -> Iterator[Description]:
 
 def _describe(outcomes: Outcomes, measure: Measure, visit: str, pair: OutcomeData | None) -> Iterator[Description]:
     data = pair or outcomes.outcome(measure, visit)
+    in_groups = outcomes.design.randomized_in_groups
     changes = {each.arm: asdict(each) for each in describe_change(pair)} if pair else {}
     for each in describe_visit(data.follow_up, data.follow_up_censored, data.arm, data.arms):
         numbers = {name: value for name, value in asdict(each).items() if name != "arm"}
         if each.arm in changes:
             numbers["change"] = {name: value for name, value in changes[each.arm].items() if name != "arm"}
-        yield Description(measure.code, visit, each.arm, numbers)
+        yield Description(measure.code, visit, each.arm, _without_uncertainty(numbers) if in_groups else numbers)
     pooled = _pooled(data, paired_values(pair) if pair else None)
     # At baseline nobody has received anything: what all arms together look like there is everybody's to see.
-    yield Description(measure.code, visit, POOLED, pooled if pair else pooled | _together(data))
+    together = {} if pair else _together(data)
+    yield Description(
+        measure.code, visit, POOLED, pooled | (_without_uncertainty(together) if together and in_groups else together)
+    )
+
+
+def _without_uncertainty(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers without standard errors and intervals, which would count participants of a group one by one.
+
+    Counts, means and standard deviations stay; `uncertainty` says why the others are null.
+    """
+    stated = {name: _withheld(value) if isinstance(value, dict) else value for name, value in numbers.items()}
+    reason = RANDOMIZED_IN_GROUPS
+    return {**stated, "uncertainty": {"code": reason.code, "sentence": reason.sentence}}
+
+
+def _withheld(part: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if name in UNCERTAIN else _withheld(value) if isinstance(value, dict) else value
+        for name, value in part.items()
+    }
 
 
 def _together(data: OutcomeData) -> dict[str, Any]:

@@ -148,6 +148,24 @@ def test_a_plan_that_names_no_biomarkers_has_no_exploratory_ones() -> None:
     assert {each.role for each in estimates} == {"secondary"}
 
 
+def test_groups_that_were_randomized_leave_no_interval_in_the_descriptions() -> None:
+    made = outcomes({"a": {}, "limited": {"<": 8}})
+    alone = {(each.biomarker, each.visit, each.arm): each.numbers for each in describe_trial(made)}
+    made.design = replace(made.design, randomized_in_groups=True)
+    grouped = list(describe_trial(made))
+    assert len(grouped) == len(alone) == 12
+    for each in grouped:
+        before = alone[each.biomarker, each.visit, each.arm]
+        assert ("moments" in before) is (each.numbers.get("uncertainty", {}).get("code") == "randomized_in_groups")
+        for place in (("moments",), ("geometric",), ("change", "change")):
+            was, now = before, each.numbers
+            for step in place:
+                was, now = was.get(step, {}), now.get(step, {})
+            assert now == {name: None if name in {"se", "ci_low", "ci_high"} else was[name] for name in was}
+    assert any(each.numbers.get("moments", {}).get("sd") for each in grouped)
+    assert not any("uncertainty" in numbers for numbers in alone.values())
+
+
 def test_no_effect_is_stated_where_groups_were_randomized() -> None:
     """Participants of one group are not independent: an interval that counts them one by one would be too narrow."""
     made = outcomes({"a": {}, "b": {"<": 8}})
