@@ -77,7 +77,8 @@ def document(record: dict[str, Any] = FULL_RECORD) -> dict[str, Any]:
     return {
         "trial": {
             "slug": "calm", "title": "A trial of sleep", "summary": "Short", "registry_id": "ISRCTN1",
-            "planned_participants": 40, "recruitment_starts": "2026-01-01", "recruitment_ends": None,
+            "planned_participants": 40, "is_open_label": False,
+            "recruitment_starts": "2026-01-01", "recruitment_ends": None,
         },
         "randomization": {"randomization_method": "permuted_blocks"},
         "registration": record,
@@ -299,6 +300,41 @@ def test_what_the_record_says() -> None:
     assert protocol["statusModule"]["startDateStruct"] == {"date": "2026-01-09", "type": "ACTUAL"}
     assert protocol["identificationModule"]["secondaryIdInfos"][0]["type"] == "REGISTRY"
     assert "nctId" not in protocol["identificationModule"]
+
+
+@pytest.mark.parametrize(
+    ("is_open_label", "purpose", "masking"),
+    [(False, "", None), (False, "treatment", None), (True, "", None), (True, "treatment", {"masking": "NONE"})],
+)
+def test_who_was_not_asked_about_is_not_unmasked(is_open_label, purpose, masking) -> None:
+    given = document(EMPTY_RECORD | {"purpose": purpose})
+    given["trial"]["is_open_label"] = is_open_label
+    made = ctgov_record(given, progress())
+    jsonschema.validate(made, CTGOV)
+    assert made["protocolSection"]["designModule"]["designInfo"].get("maskingInfo") == masking
+
+
+@pytest.mark.parametrize("status", ["recruiting", "follow_up", "locked"])
+@pytest.mark.parametrize(("day", "kind"), [("2026-05-31", "ACTUAL"), ("2026-06-02", "ESTIMATED")])
+def test_a_completion_in_the_past_is_actual(status, day, kind) -> None:
+    made = ctgov_record(document(FULL_RECORD | {"primary_completion_on": day}), progress(status))
+    assert made["protocolSection"]["statusModule"]["primaryCompletionDateStruct"] == {"date": day, "type": kind}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("recruiting", "Still in follow-up"),
+        ("follow_up", "Still in follow-up"),
+        ("locked", "Outcome not recorded"),
+        ("unblinded", "Outcome not recorded"),
+    ],
+)
+def test_nobody_is_followed_once_the_trial_is_over(status, reason) -> None:
+    made = ctgov_record(document(), progress(status), FLOW)
+    (period,) = made["resultsSection"]["participantFlowModule"]["periods"]
+    reasons = {each["type"]: [int(one["numSubjects"]) for one in each["reasons"]] for each in period["dropWithdraws"]}
+    assert reasons == {"Withdrawal by Subject": [1, 0], reason: [2, 0]}
 
 
 def test_a_closed_trial_tells_how_many_there_were() -> None:

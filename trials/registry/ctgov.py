@@ -55,14 +55,20 @@ def ctgov_record(document: Mapping[str, Any], progress: Progress, flow: Sequence
     }
     record: Document = {"protocolSection": _filled(protocol)}
     if flow is not None:
-        record["resultsSection"] = {"participantFlowModule": participant_flow(document["arms"], flow)}
+        module = participant_flow(document["arms"], flow, is_over=_is_over(progress))
+        record["resultsSection"] = {"participantFlowModule": module}
     return record
 
 
-def participant_flow(arms: Iterable[Mapping[str, Any]], flow: Sequence[GroupFlow]) -> Document:
+def _is_over(progress: Progress) -> bool:
+    return OVERALL_STATUS[progress.status] == "COMPLETED"
+
+
+def participant_flow(arms: Iterable[Mapping[str, Any]], flow: Sequence[GroupFlow], *, is_over: bool) -> Document:
     """Return the flow in one period; in every group, completed and not completed add up to started.
 
-    Who is still followed counts as not completed, with that as the reason: the registry knows the two alone.
+    Who is still followed counts as not completed, with that as the reason: the registry knows the two alone. Once the
+    trial `is_over` nobody is, and the reason is that the outcome was not recorded.
     """
     names = {arm["code"]: arm for arm in arms}
     ids = {group.code: f"FG{number:03}" for number, group in enumerate(flow)}
@@ -85,12 +91,12 @@ def participant_flow(arms: Iterable[Mapping[str, Any]], flow: Sequence[GroupFlow
         {"type": kind, "achievements": [_count(ids[code], count) for code, count in counts.items()]}
         for kind, counts in counted.items()
     ]
-    period = {"title": "Overall Study", "milestones": milestones, "dropWithdraws": _drop_withdraws(flow, ids)}
+    period = {"title": "Overall Study", "milestones": milestones, "dropWithdraws": _drop_withdraws(flow, ids, is_over)}
     return {"groups": groups, "periods": [_filled(period)]}
 
 
-def _drop_withdraws(flow: Sequence[GroupFlow], ids: Mapping[str, str]) -> list[Document]:
-    left = {each.code: _with_the_rest(each) for each in flow}
+def _drop_withdraws(flow: Sequence[GroupFlow], ids: Mapping[str, str], is_over: bool) -> list[Document]:
+    left = {each.code: _with_the_rest(each, is_over) for each in flow}
     reasons = list(dict.fromkeys(reason for counts in left.values() for reason in counts))
     return [
         {"type": reason, "reasons": [_count(ids[code], counts.get(reason, 0)) for code, counts in left.items()]}
@@ -98,10 +104,10 @@ def _drop_withdraws(flow: Sequence[GroupFlow], ids: Mapping[str, str]) -> list[D
     ]
 
 
-def _with_the_rest(group: GroupFlow) -> dict[str, int]:
+def _with_the_rest(group: GroupFlow, is_over: bool) -> dict[str, int]:
     counts = {reason: count for reason, count in group.left if count}
     rest = group.started - group.completed - sum(counts.values())
-    return counts | ({"Still in follow-up": rest} if rest else {})
+    return counts | ({"Outcome not recorded" if is_over else "Still in follow-up": rest} if rest else {})
 
 
 def _count(group: str, count: int) -> Document:
@@ -142,7 +148,7 @@ def _status(document: Mapping[str, Any], progress: Progress) -> Document:
 def _dated(day: str | None, progress: Progress, *, may_be_past: bool = True) -> Document:
     if not day:
         return {}
-    is_past = may_be_past and OVERALL_STATUS[progress.status] == "COMPLETED" and day <= str(progress.today)
+    is_past = may_be_past and day <= str(progress.today)
     return {"date": day, "type": "ACTUAL" if is_past else "ESTIMATED"}
 
 
@@ -164,17 +170,25 @@ def _sponsor(name: str) -> Document:
 
 def _design(document: Mapping[str, Any], progress: Progress) -> Document:
     registration = document["registration"]
-    who = [each.upper() for each in registration["masked"]]
     info = {
         "allocation": "RANDOMIZED",
         "interventionModel": registration["assignment_model"].upper(),
         "primaryPurpose": registration["purpose"].upper(),
-        "maskingInfo": {"masking": MASKING[len(who)], "whoMasked": who},
+        "maskingInfo": _masking(document),
     }
     is_full = OVERALL_STATUS[progress.status] in {"ACTIVE_NOT_RECRUITING", "COMPLETED"}
     count = progress.enrolled if is_full else document["trial"]["planned_participants"]
     enrolment = {"count": count, "type": "ACTUAL" if is_full else "ESTIMATED"} if count is not None else {}
     return {"studyType": "INTERVENTIONAL", "phases": ["NA"], "designInfo": _filled(info), "enrollmentInfo": enrolment}
+
+
+def _masking(document: Mapping[str, Any]) -> Document:
+    """Return who is masked; that nobody is only of an open-label trial whose design was described."""
+    registration = document["registration"]
+    who = [each.upper() for each in registration["masked"]]
+    if not who and not (document["trial"]["is_open_label"] and registration["purpose"]):
+        return {}
+    return {"masking": MASKING[len(who)], "whoMasked": who}
 
 
 def _arm_type(arm: Mapping[str, Any]) -> str:

@@ -6,16 +6,25 @@ Hopewell S, et al. CONSORT 2025 statement: updated guideline for reporting rando
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from statistics import median
 from typing import Any
 
 from trials.access import Actor, has_permission, require
+from trials.course import STATE_AFTER
 from trials.models import Allocation, Arm, Attendance, ParticipantEvent, Trial, Visit
 from trials.permissions import Permission
 from trials.selectors.events import events_that_count
+from trials.selectors.planned_visits import OVER
 
 Kind = ParticipantEvent.Kind
 Reasons = tuple[tuple[str, int], ...]
+# What may become of somebody randomized; of several the last in this order prevails, as for their state.
+ENDS = tuple(STATE_AFTER)[tuple(STATE_AFTER).index(Kind.RANDOMIZED) + 1 :]
+# From the day on which somebody crosses over these speak of what they crossed over to.
+OF_AN_INTERVENTION = frozenset(
+    {Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_DISCONTINUED}
+)
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,16 @@ class ClusterCounts:
 class ArmCounts:
     """What became of the participants of one arm, or of all together (`code`, `name` and `kind` are then empty).
 
-    `received` counts those whose intervention was recorded as started. What concerns the intervention is counted per
-    arm only and is None for all arms together: mostly one arm has an intervention to start, so that such a count, as
-    it rises, would tell that arm's size and who is in it. Reasons in free words are told per arm only as well: what
-    somebody says of why they left may speak of what they received.
+    `received` counts those who received what they were allocated to: whose intervention was recorded as started, or,
+    where there is none to start (a waitlist, usual care that nobody described), all but those recorded otherwise. It
+    is None where no start was recorded in any arm. What happened from the day of a cross-over on is not in it, nor in
+    `not_started` and `discontinued`. What concerns the intervention is counted per arm only and is None for all arms
+    together: mostly one arm has an intervention to start, so that such a count, as it rises, would tell that arm's
+    size and who is in it. Reasons in free words are told per arm only as well: what somebody says of why they left may
+    speak of what they received.
+
+    `lost_to_follow_up`, `withdrawn`, `data_use_withdrawn`, `died`, `completed` and `followed` (none of these yet) add
+    up to `allocated`: of several ends the last in `ENDS` counts.
     """
 
     code: str
@@ -60,6 +75,7 @@ class ArmCounts:
     died: int
     completed: int
     data_use_withdrawn: int
+    followed: int
     not_started_reasons: Reasons = ()
     lost_reasons: Reasons = ()
     crossed_over: int | None = None
@@ -76,7 +92,7 @@ class ConsortCounts:
 
     `excluded` pairs each reason (`ineligible`, `declined`, `other`) with its count; `unmet_criteria` the texts of the
     criteria with how many of the ineligible did not meet them, and one person may have failed several. `arms` has one
-    entry, all arms together, where `is_pooled`.
+    entry, all arms together, where `is_pooled`. Where `is_over`, nobody is followed any more.
     """
 
     assessed: int | None
@@ -85,6 +101,7 @@ class ConsortCounts:
     randomized: int
     arms: tuple[ArmCounts, ...]
     is_pooled: bool
+    is_over: bool
     unmet_criteria: Reasons = ()
     randomized_in_error: int = 0
     clusters: ClusterCounts | None = None
@@ -92,16 +109,21 @@ class ConsortCounts:
 
 Happened = dict[str, dict[int, str]]
 """Kind of event to participants with the reason given; a thing recorded twice counts once."""
+Days = dict[str, dict[int, date]]
+"""Kind of event to participants with the first day of it, where that is known."""
 
 
 @dataclass(frozen=True)
 class Course:
     """What a trial's participants went through, read once; `unmet` are codes of criteria.
 
-    `unmet`, `arm_of` and `group_of` are by participant, `attended` and `missed` by visit.
+    `unmet`, `arm_of`, `group_of` and `ended` (what became of them, one of `ENDS`) are by participant, `attended` and
+    `missed` by visit.
     """
 
     happened: Happened
+    days: Days
+    ended: Mapping[int, str]
     unmet: Mapping[int, Sequence[str]]
     arm_of: Mapping[int, int]
     group_of: Mapping[int, int]
@@ -125,11 +147,13 @@ def course_of_trial(trial: Trial) -> Course:
 
     It holds every arm and asks for no permission: what is shown of it is the caller's to restrict.
     """
-    happened, unmet = _happened(trial)
+    happened, days, unmet = _happened(trial)
     allocations = list(Allocation.objects.filter(trial=trial).values_list("participant_id", "arm_id", "group_id"))
     attended, missed = _attendance(trial)
     return Course(
         happened=happened,
+        days=days,
+        ended={participant: kind for kind in ENDS for participant in happened[kind]},
         unmet=unmet,
         arm_of={participant: arm for participant, arm, _group in allocations},
         group_of={participant: group for participant, _arm, group in allocations if group is not None},
@@ -150,6 +174,7 @@ def counts_of(trial: Trial, course: Course, *, by_arm: bool) -> ConsortCounts:
         randomized=len(course.randomized),
         arms=tuple(_counts(arm, people, course, visits) for arm, people in members),
         is_pooled=not by_arm,
+        is_over=trial.status in OVER,
         unmet_criteria=_unmet_criteria(trial, course),
         randomized_in_error=len(happened[Kind.RANDOMIZED_IN_ERROR].keys() & course.randomized),
         clusters=_clusters(course, course.randomized),
@@ -161,7 +186,7 @@ def members_by_arm(trial: Trial, course: Course) -> tuple[tuple[Arm, set[int]], 
     members: dict[int, set[int]] = defaultdict(set)
     for participant, arm in course.arm_of.items():
         members[arm].add(participant)
-    return tuple((arm, members[arm.pk]) for arm in trial.arms.all())
+    return tuple((arm, members[arm.pk]) for arm in trial.arms.select_related("intervention"))
 
 
 def follow_up_visits(trial: Trial) -> list[Visit]:
@@ -169,16 +194,25 @@ def follow_up_visits(trial: Trial) -> list[Visit]:
     return [visit for visit in trial.visits.all() if visit.kind != Visit.Kind.BASELINE]
 
 
-def _happened(trial: Trial) -> tuple[Happened, dict[int, Sequence[str]]]:
-    """Return what happened, and the criteria that those excluded for one did not meet."""
+def _happened(trial: Trial) -> tuple[Happened, Days, dict[int, Sequence[str]]]:
+    """Return what happened, when, and the criteria that those excluded for one did not meet."""
     happened: Happened = defaultdict(dict)
+    days: Days = defaultdict(dict)
     unmet: dict[int, Sequence[str]] = {}
-    columns = ("kind", "participant_id", "reason", "detail__unmet")
-    for kind, participant, reason, criteria in events_that_count(trial).order_by("id").values_list(*columns):
+    columns = ("kind", "participant_id", "occurred_on", "reason", "detail__unmet")
+    events = list(events_that_count(trial).order_by("id").values_list(*columns))
+    crossed = {(who, on) for kind, who, on, *_rest in events if kind == Kind.CROSSED_OVER and on is not None}
+    # Of several days the first stands, because it comes last here.
+    crossed_on = dict(sorted(crossed, reverse=True))
+    for kind, participant, on, reason, criteria in events:
+        if kind in OF_AN_INTERVENTION and on is not None and on >= crossed_on.get(participant, date.max):
+            continue
         happened[kind][participant] = reason
+        if on is not None:
+            days[kind][participant] = min(on, days[kind].get(participant, on))
         if kind == Kind.EXCLUDED:
             unmet[participant] = criteria or ()
-    return happened, unmet
+    return happened, days, unmet
 
 
 def _attendance(trial: Trial) -> tuple[dict[int, frozenset[int]], dict[int, dict[int, str]]]:
@@ -214,6 +248,7 @@ def _clusters(course: Course, members: set[int]) -> ClusterCounts | None:
 
 def _counts(arm: Arm | None, members: set[int], course: Course, visits: list[Visit]) -> ArmCounts:
     happened = course.happened
+    ends = Counter(course.ended.get(participant, "") for participant in members)
 
     def count(kind: str) -> int:
         return len(happened[kind].keys() & members)
@@ -221,33 +256,55 @@ def _counts(arm: Arm | None, members: set[int], course: Course, visits: list[Vis
     def reasons(kind: str) -> Reasons:
         return _reasons(happened[kind], members)
 
+    def reasons_of_end(kind: str) -> Reasons:
+        return _reasons(happened[kind], {each for each in members if course.ended.get(each) == kind})
+
     told_by_arm: dict[str, Any] = {"received": None, "not_started": None, "discontinued": None}
     if arm is not None:
         told_by_arm = {
-            "received": count(Kind.INTERVENTION_STARTED),
+            "received": _received(arm, members, course),
             "not_started": count(Kind.INTERVENTION_NOT_STARTED),
             "discontinued": count(Kind.INTERVENTION_DISCONTINUED),
             "crossed_over": count(Kind.CROSSED_OVER),
             "not_started_reasons": reasons(Kind.INTERVENTION_NOT_STARTED),
             "discontinued_reasons": reasons(Kind.INTERVENTION_DISCONTINUED),
-            "lost_reasons": reasons(Kind.LOST_TO_FOLLOW_UP),
-            "withdrawn_reasons": reasons(Kind.FOLLOW_UP_WITHDRAWN),
+            "lost_reasons": reasons_of_end(Kind.LOST_TO_FOLLOW_UP),
+            "withdrawn_reasons": reasons_of_end(Kind.FOLLOW_UP_WITHDRAWN),
         }
     return ArmCounts(
         code=arm.code if arm else "",
         name=arm.name if arm else "",
         kind=arm.kind if arm else "",
         allocated=len(members),
-        withdrawn=count(Kind.FOLLOW_UP_WITHDRAWN),
-        lost_to_follow_up=count(Kind.LOST_TO_FOLLOW_UP),
-        died=count(Kind.DIED),
-        completed=count(Kind.COMPLETED),
-        data_use_withdrawn=count(Kind.DATA_USE_WITHDRAWN),
+        withdrawn=ends[Kind.FOLLOW_UP_WITHDRAWN],
+        lost_to_follow_up=ends[Kind.LOST_TO_FOLLOW_UP],
+        died=ends[Kind.DIED],
+        completed=ends[Kind.COMPLETED],
+        data_use_withdrawn=ends[Kind.DATA_USE_WITHDRAWN],
+        followed=ends[""],
         randomized_in_error=count(Kind.RANDOMIZED_IN_ERROR),
         visits=tuple(_visit_counts(visit, members, course, is_pooled=arm is None) for visit in visits),
         clusters=_clusters(course, members),
         **told_by_arm,
     )
+
+
+def _received(arm: Arm, members: set[int], course: Course) -> int | None:
+    """Return how many received what they were allocated to; None where starts were recorded in no arm."""
+    started, not_started = (
+        course.happened[kind] for kind in (Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED)
+    )
+    if not course.randomized & (started.keys() | not_started.keys()):
+        return None
+    if _has_nothing_to_start(arm):
+        return len(members - not_started.keys())
+    return len(members & started.keys())
+
+
+def _has_nothing_to_start(arm: Arm) -> bool:
+    """Return whether who is in this arm receives it from the day of randomization on, without a record."""
+    is_undescribed_care = arm.kind == Arm.Kind.USUAL_CARE and not hasattr(arm, "intervention")
+    return arm.kind == Arm.Kind.WAITLIST or is_undescribed_care
 
 
 def _visit_counts(visit: Visit, members: set[int], course: Course, *, is_pooled: bool) -> VisitCounts:

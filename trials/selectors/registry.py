@@ -1,6 +1,5 @@
 """The structured protocol of a trial, its versions, and what a registry is told."""
 
-from collections import Counter
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -10,18 +9,12 @@ from django.utils import timezone
 
 from trials.access import Actor, has_permission, may_name_arms, require
 from trials.errors import NotAllowed
-from trials.models import Allocation, Participant, Registration, Trial
+from trials.models import Participant, Registration, Trial
 from trials.permissions import Permission
 from trials.registry.ctgov import GroupFlow, ctgov_record
 from trials.registry.document import Document, without_arm_names
 from trials.registry.who import Item, Progress, who_items
-
-# What ends a participant's part, in the registry's words.
-LEFT_BECAUSE = {
-    Participant.State.WITHDRAWN: "Withdrawal by Subject",
-    Participant.State.LOST_TO_FOLLOW_UP: "Lost to Follow-up",
-    Participant.State.DIED: "Death",
-}
+from trials.selectors.consort import ArmCounts, counts_of, course_of_trial
 
 OF_THE_TRIAL = (
     "slug",
@@ -134,17 +127,17 @@ def require_export(trial: Trial, by: Actor) -> None:
 
 
 def participant_flows(trial: Trial) -> list[GroupFlow]:
-    """Return what became of every arm's participants, each counted once by their present state. Tells arms."""
-    counts = Counter(Allocation.objects.filter(trial=trial).values_list("arm__code", "participant__state").order_by())
-    return [
-        _flow(arm.code, {state: n for (code, state), n in counts.items() if code == arm.code})
-        for arm in trial.arms.all()
-    ]
+    """Return what became of every arm's participants, each counted once, as in the flow of the trial. Tells arms."""
+    return [_flow(arm) for arm in counts_of(trial, course_of_trial(trial), by_arm=True).arms]
 
 
-def _flow(code: str, states: dict[str, int]) -> GroupFlow:
-    left = [(reason, states.get(state, 0)) for state, reason in LEFT_BECAUSE.items()]
-    return GroupFlow(code, sum(states.values()), states.get(Participant.State.COMPLETED, 0), left)
+def _flow(arm: ArmCounts) -> GroupFlow:
+    left = (
+        ("Withdrawal by Subject", arm.withdrawn + arm.data_use_withdrawn),
+        ("Lost to Follow-up", arm.lost_to_follow_up),
+        ("Death", arm.died),
+    )
+    return GroupFlow(arm.code, arm.allocated, arm.completed, left)
 
 
 def _progress(trial: Trial) -> Progress:
