@@ -3,15 +3,17 @@
 The rules are those of `measurements.selectors.frames`, and a test compares the two.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import Exists, F, Min, OuterRef, QuerySet
-from django.db.models.functions import Coalesce, TruncDate
+from django.db.models import Exists, Min, OuterRef, QuerySet
+from django.db.models.functions import Coalesce
 
 from analytics.models import AnalysisPlan
 from measurements.models import Biomarker, Result, Specimen
@@ -31,6 +33,8 @@ class Analysed:
     people: set[int]
     without_baseline: set[int]
     without_logarithm: set[int]
+    past_comparison: set[int]
+    """Who has a value from the visit, and none of the controlled comparison."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class CrossOver:
             return self.has_ended and is_later
         if participant not in self.crossed:
             return False
-        return on > self.crossed[participant] if on is not None else is_later
+        if on is not None:
+            return on > self.crossed[participant]
+        return is_later or visit.anchor == Visit.Anchor.INTERVENTION_END
 
 
 def primary_outcomes(trial: Trial, measured: Mapping[int, set[int]], *, by_arm: bool) -> Iterator[Analysed]:
@@ -67,7 +73,7 @@ def primary_outcomes(trial: Trial, measured: Mapping[int, set[int]], *, by_arm: 
         yield from (_analysed(trial, biomarker, visit, cross_over) for biomarker, visit in primary)
     elif follow_ups:
         visit = next((each for each in follow_ups if each.kind == Visit.Kind.SIX_MONTHS), follow_ups[0])
-        yield Analysed(None, visit, measured.get(visit.pk, set()), set(), set())
+        yield Analysed(None, visit, measured.get(visit.pk, set()), set(), set(), set())
 
 
 def measured_at_visits(trial: Trial) -> dict[int, set[int]]:
@@ -110,34 +116,81 @@ def _cross_over(trial: Trial, visits: list[Visit], *, by_arm: bool) -> CrossOver
 
 def _analysed(trial: Trial, biomarker: Biomarker, visit: Visit, cross_over: CrossOver) -> Analysed:
     """Return who has the value before and after that the analysis needs, on its scale."""
-    before, after = _values(trial, biomarker, visit, cross_over)
+    before, after, past = _values(trial, biomarker, visit, cross_over)
     both = before.keys() & after.keys()
     unusable: set[int] = set()
     if biomarker.analysis_scale == Biomarker.Scale.LOG:
         unusable = {who for who in both if min(before[who], after[who]) <= 0}
-    return Analysed(biomarker, visit, both - unusable, after.keys() - before.keys(), unusable)
+    return Analysed(biomarker, visit, both - unusable, after.keys() - before.keys(), unusable, past - after.keys())
 
 
 def _values(
     trial: Trial, biomarker: Biomarker, visit: Visit, cross_over: CrossOver
-) -> tuple[dict[int, Decimal], dict[int, Decimal]]:
-    """Return everybody's newest value at baseline and at the visit that is of the controlled comparison."""
+) -> tuple[dict[int, Decimal], dict[int, Decimal], set[int]]:
+    """Return everybody's lowest value of the newest measurement at baseline, at the visit, and who has a later one.
+
+    A measurement is what one laboratory found in one specimen by one assay in one run; its replicates are analysed
+    together, so that the lowest decides whether there is a logarithm. Later than the controlled comparison is at the
+    visit alone.
+    """
     baseline = next(each for each in trial.visits.all() if each.kind == Visit.Kind.BASELINE)
     visits = {each.pk: each for each in (baseline, visit)}
-    collected = Coalesce("collected_at", "specimen__drawn_at")
     attended = _attended(visits)
+    measurements: dict[tuple[int, int], dict[Measurement, list[_Replicate]]] = defaultdict(lambda: defaultdict(list))
+    past: set[int] = set()
+    for who, at, measurement, day, replicate in _replicates(trial, biomarker, visits):
+        if not cross_over.is_past(who, day or attended.get((who, at)), visits[at]):
+            measurements[who, at][measurement].append(replicate)
+        elif at == visit.pk:
+            past.add(who)
+    found: dict[int, dict[int, Decimal]] = {each: {} for each in visits}
+    for (who, at), runs in measurements.items():
+        newest = max(runs.values(), key=_age)
+        found[at][who] = min(each.value for each in newest)
+    return found[baseline.pk], found[visit.pk], past
+
+
+Measurement = tuple[int, int, int | None, str]
+"""Specimen, laboratory, assay and run."""
+
+
+class _Replicate(NamedTuple):
+    """One value of a measurement, and what tells which measurement is the newest."""
+
+    value: Decimal
+    collected: datetime | None
+    performed: date | None
+    result: int
+
+
+def _replicates(
+    trial: Trial, biomarker: Biomarker, visits: Iterable[int]
+) -> Iterator[tuple[int, int, Measurement, date | None, _Replicate]]:
+    """Yield participant, visit, measurement and day of every value at the visits."""
+    zone = ZoneInfo(settings.TIME_ZONE)
     rows = (
         _current(trial)
         .filter(biomarker=biomarker, specimen__visit__in=visits)
-        .annotate(day=TruncDate(collected, tzinfo=ZoneInfo(settings.TIME_ZONE)))
-        .order_by(collected.asc(nulls_first=True), F("performed_on").asc(nulls_first=True), "pk")
-        .values_list("specimen__participant_id", "specimen__visit_id", "day", "value")
+        .annotate(collected=Coalesce("collected_at", "specimen__drawn_at"))
     )
-    found: dict[int, dict[int, Decimal]] = {each: {} for each in visits}
-    for who, at, day, value in rows:
-        if value is not None and not cross_over.is_past(who, day or attended.get((who, at)), visits[at]):
-            found[at][who] = value
-    return found[baseline.pk], found[visit.pk]
+    people = ("specimen__participant_id", "specimen__visit_id")
+    measurement = ("specimen_id", "laboratory_id", "assay_id", "run")
+    for who, at, specimen, laboratory, assay, run, value, collected, performed, result in rows.values_list(
+        *people, *measurement, "value", "collected", "performed_on", "pk"
+    ):
+        day = collected.astimezone(zone).date() if collected else None
+        replicate = _Replicate(value, collected, performed, result)
+        yield who, at, (specimen, laboratory, assay, run), day, replicate
+
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _age(replicates: list[_Replicate]) -> tuple[datetime, date, int]:
+    """Return what puts the newest measurement last: its latest days, unknown ones first, then its last result."""
+    collected = max(each.collected or NEVER for each in replicates)
+    performed = max(each.performed or date.min for each in replicates)
+    return collected, performed, max(each.result for each in replicates)
 
 
 def _attended(visits: Mapping[int, Visit]) -> dict[tuple[int, int], date]:

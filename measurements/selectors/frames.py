@@ -10,14 +10,18 @@ from trials.selectors.planned_visits import CROSSED
 COLUMNS = ["participant_id", "participant", "visit", "biomarker", "value", "comparator", "collected_at", "result_id"]
 
 # What was measured after a participant crossed over never enters the controlled comparison: by its day where that is
-# known, by its place in the plan where it is not. Readers who may not see who crossed over (`arm_sites`, null for
+# known, by its place in the plan where it is not; a visit after the end of an intervention then counts as after the one
+# crossed over to. Readers who may not see who crossed over (`arm_sites`, null for
 # nobody in particular) get a rule that is the same for everybody: the comparison ends with its last planned visit.
 COLLECTED = f"(coalesce(r.collected_at, s.drawn_at) AT TIME ZONE '{settings.TIME_ZONE}')::date"
 DAY_OF_VALUE = f"coalesce({COLLECTED}, a.attended_on)"
 AFTER_CROSS_OVER = f"""CASE
         WHEN %(arm_sites)s::bigint[] IS NULL OR p.site_id = ANY(%(arm_sites)s) THEN
             crossed.day IS NOT NULL
-            AND coalesce({DAY_OF_VALUE} > crossed.day, (v.position, v.id) > (controlled.position, controlled.id))
+            AND coalesce(
+                {DAY_OF_VALUE} > crossed.day,
+                v.anchor = 'intervention_end' OR (v.position, v.id) > (controlled.position, controlled.id)
+            )
         ELSE controlled.is_ended AND (v.position, v.id) > (controlled.position, controlled.id)
     END"""
 

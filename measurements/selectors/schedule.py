@@ -33,7 +33,8 @@ class VisitLine:
     """One planned visit of one participant.
 
     `is_hidden`: its window counts from the end of an intervention and is not shown to this reader. `is_extension`: it
-    lies after the participant's cross-over, which is told only where arms may be seen.
+    lies after the participant's cross-over, or after the intervention crossed over to, which is told only where arms
+    may be seen.
     """
 
     participant: str

@@ -30,8 +30,9 @@ def record_cross_over(*, participant: Participant, on: date, by: Actor) -> Parti
 
     Asked again with the same day, return the same event. Only for those who may see the arm and record what
     participants receive. Raises InConflict for an arm that does not cross over, before the last controlled visit is
-    attended or missed, for somebody who left, for another day than the recorded one, and where the data are locked;
-    RuleBroken for a day to come, and for one before something that is compared.
+    attended or missed, with a value after an intervention that has no day, for somebody who left, for another day than
+    the recorded one, and where the data are locked; RuleBroken for a day to come, and for one before something that is
+    compared.
     """
     with audit.transaction(by=by) as event:
         # Blinded callers are refused here, whatever the arm, and learn nothing else.
@@ -73,6 +74,13 @@ def _check_day(participant: Participant, on: date) -> None:
             "comparison_open",
             f"Record first whether {participant.code} attended or missed {last.name}. Nothing was saved.",
         )
+    undated = _undated_visit(participant, last)
+    if undated is not None:
+        raise InConflict(
+            "day_missing",
+            f"Values of {undated.name} have no day, which would be taken to lie after the cross-over. Record first when "
+            f"{participant.code} attended it. Nothing was saved.",
+        )
     compared = _last_compared_day(participant, last)
     if compared is not None and on < compared:
         raise RuleBroken(
@@ -82,9 +90,26 @@ def _check_day(participant: Participant, on: date) -> None:
         )
 
 
+def _until(last: Visit) -> Q:
+    return Q(visit__position__lt=last.position) | Q(visit__position=last.position, visit_id__lte=last.pk)
+
+
+def _undated_visit(participant: Participant, last: Visit) -> Visit | None:
+    """Return a compared visit after the end of an intervention with values that only their day tells apart."""
+    dated = Attendance.objects.filter(participant=participant, attended_on__isnull=False).values("visit")
+    after_intervention = participant.specimens.filter(_until(last), visit__anchor=Visit.Anchor.INTERVENTION_END)
+    undated = Result.objects.filter(
+        specimen__in=after_intervention.filter(drawn_at=None).exclude(visit__in=dated),
+        superseded_by=None,
+        collected_at=None,
+        value__isnull=False,
+    )
+    return Visit.objects.filter(specimens__results__in=undated).first()
+
+
 def _last_compared_day(participant: Participant, last: Visit) -> date | None:
     """Return the last day of attendance or collection at a visit of the controlled comparison."""
-    controlled = Q(visit__position__lt=last.position) | Q(visit__position=last.position, visit_id__lte=last.pk)
+    controlled = _until(last)
     attended = Attendance.objects.filter(controlled, participant=participant).aggregate(day=Max("attended_on"))["day"]
     collected = Result.objects.filter(
         specimen__in=participant.specimens.filter(controlled), superseded_by=None

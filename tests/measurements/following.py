@@ -20,15 +20,17 @@ ARMS = (
 RANDOMIZED_AGO = 240
 
 
-def make_waitlist_trial(participants: int = 8, *, is_open_label: bool = True) -> Trial:
+def make_waitlist_trial(participants: int = 8, *, is_open_label: bool = True, after_at: int = 3) -> Trial:
     """Return a trial whose waitlist crosses over after six months; then a visit at nine months, and one after therapy.
 
-    Everybody was randomized 240 days ago, in turn at two sites.
+    Everybody was randomized 240 days ago, in turn at two sites. With `after_at` 0 the visit after therapy comes before
+    the one at six months, in the controlled comparison.
     """
     trial = make_trial(status="draft", arms=ARMS, factors={}, is_open_label=is_open_label)
     with audit.transaction(by=PLATFORM) as event:
-        for position, (code, anchor, days) in enumerate(
-            (("nine_months", "randomization", (250, 274, 300)), ("after", "intervention_end", (1, 7, 21))), start=2
+        for position, code, anchor, days in (
+            (2, "nine_months", "randomization", (250, 274, 300)),
+            (after_at, "after", "intervention_end", (1, 7, 21)),
         ):
             Visit.objects.create(
                 trial=trial,

@@ -43,7 +43,8 @@ ended AS (
            v.anchor = 'intervention_end' AND p.site_id <> ALL(%(arm_sites)s) AS is_hidden,
            p.state NOT IN ('withdrawn', 'lost_to_follow_up', 'died', 'excluded') AND NOT %(is_over)s AS is_expected,
            p.site_id = ANY(%(arm_sites)s) AND crossed.day IS NOT NULL
-               AND (v.position, v.id) > (controlled.position, controlled.id) AS is_extension,
+               AND ((v.position, v.id) > (controlled.position, controlled.id) OR v.anchor = 'intervention_end'
+                    AND coalesce(a.attended_on > crossed.day, ended.day >= crossed.day, TRUE)) AS is_extension,
            CASE
                WHEN v.anchor = 'randomization' THEN p.randomized_on
                WHEN p.site_id = ANY(%(arm_sites)s) THEN ended.day
@@ -74,7 +75,11 @@ ended AS (
            END AS state
     FROM dated
 )"""  # noqa: S608 - built from constants
-"""`planned`: one row per participant and visit. Its rules are those of `trials.schedule`, and a test compares them."""
+"""`planned`: one row per participant and visit. Its rules are those of `trials.schedule`, and a test compares them.
+
+An intervention that ends on or after a cross-over is the one crossed over to: its end dates a visit of the extension,
+wherever the plan has it, and none of the comparison.
+"""
 
 
 def planned_scope(
