@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -15,11 +14,12 @@ from django.views.decorators.http import require_safe
 from analytics.selectors.participants import values_of
 from analytics.views.grid import Cell, grid_of
 from measurements.selectors.queries import queries_of, rights_over
+from measurements.selectors.schedule import VisitLine, visit_lines
 from measurements.selectors.sessions import sessions_of
 from trials.access import Actor, actor_of, allocation_sites, has_permission
 from trials.course import NEVER_RETRACTED
 from trials.forms.course import DATA_SCOPES
-from trials.models import Attendance, Participant, ParticipantEvent, Trial, Visit
+from trials.models import Participant, ParticipantEvent, Trial
 from trials.permissions import Permission
 from trials.selectors.consent import consent_of, reconsent_due_for
 from trials.selectors.events import course_of
@@ -73,16 +73,6 @@ def _chosen(found: QuerySet[Participant], trial: Trial, request: HttpRequest) ->
     return found.order_by(*(f"-{field}" if sort.startswith("-") else field for field in order), "pk")
 
 
-@dataclass(frozen=True)
-class VisitLine:
-    """One planned visit of one participant: window, what came of it, and how complete its values are."""
-
-    visit: Visit
-    window: tuple[date, date, date] | None
-    attendance: Attendance | None
-    cell: Cell
-
-
 @require_safe
 def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
     """One participant: visits with their windows, values, and what happened."""
@@ -97,7 +87,7 @@ def participant(request: HttpRequest, slug: str, code: str) -> HttpResponse:
         "arm": allocated_arm(person, by),
         "sees_arm": sees_arm,
         "strata": _levels(trial, person),
-        "visits": _visit_lines(person, line.cells),
+        "visits": _visits(person, line.cells, by),
         "values": values_of(person, by) if has_permission(by, Permission.RESULT_VIEW, trial) else None,
         "events": _timeline(person, by),
         "consent": consent_of(person),
@@ -179,15 +169,7 @@ def _levels(trial: Trial, person: Participant) -> list[tuple[str, str]]:
     ]
 
 
-def _visit_lines(person: Participant, cells: tuple[Cell, ...]) -> list[VisitLine]:
-    attended = {each.visit_id: each for each in person.attendances.all()}
-    anchor = person.randomized_on
-    return [
-        VisitLine(
-            cell.visit,
-            cell.visit.window(anchor) if anchor and cell.visit.anchor == Visit.Anchor.RANDOMIZATION else None,
-            attended.get(cell.visit.pk),
-            cell,
-        )
-        for cell in cells
-    ]
+def _visits(person: Participant, cells: tuple[Cell, ...], by: Actor) -> list[tuple[VisitLine, Cell]]:
+    """Return each planned visit with how complete its values are, in the order of the plan."""
+    lines = {line.visit.pk: line for line in visit_lines(person, by)}
+    return [(lines[cell.visit.pk], cell) for cell in cells]
