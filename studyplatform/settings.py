@@ -22,6 +22,11 @@ SECRET_KEY = env.str("DJANGO_SECRET_KEY")
 ALLOCATION_KEY = env.str("STUDYPLATFORM_ALLOCATION_KEY")  # base64 of 32 bytes; encrypts allocation slots and seeds
 # Base64 of 32 bytes; encrypts names and contacts. An installation that keeps none needs none.
 IDENTIFIER_KEY = env.str("STUDYPLATFORM_IDENTIFIER_KEY", default="")
+if IDENTIFIER_KEY and IDENTIFIER_KEY.strip() == ALLOCATION_KEY.strip():
+    raise ImproperlyConfigured(
+        "STUDYPLATFORM_IDENTIFIER_KEY is the same as STUDYPLATFORM_ALLOCATION_KEY. Each is kept and destroyed without "
+        "the other: make another with `openssl rand -base64 32`."
+    )
 
 ALLOWED_HOSTS = env.list("STUDYPLATFORM_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if LOCAL else [])
 BIND = env.str("STUDYPLATFORM_BIND", default="127.0.0.1")
