@@ -181,6 +181,44 @@ def test_who_may_invite(trial, investigator) -> None:
             invite(trial, investigator, **wrong)
 
 
+def test_sending_again_and_withdrawing_reach_no_further_than_inviting(trial, investigator, signed_in) -> None:
+    here, there = trial.sites.get(code="leeds"), trial.sites.get(code="ghent")
+    for email, site in (("whole@example.org", None), ("there@example.org", there), ("here@example.org", here)):
+        invite(trial, investigator, email=email, site=site)
+    local = make_member(trial, "principal_investigator", "leeds")
+    browser, page = signed_in(local), reverse("people", kwargs={"slug": "t"})
+    for email in ("whole@example.org", "there@example.org"):
+        beyond = Invitation.objects.get(email=email)
+        assert email not in browser.get(page).content.decode()
+        for name in ("invitation-resend", "invitation-revoke"):
+            assert browser.post(reverse(name, kwargs={"slug": "t", "number": beyond.pk})).status_code == 404
+        with pytest.raises(RuleBroken, match="your own site"):
+            resend_invitation(invitation=beyond, by=local, link=link)
+        with pytest.raises(RuleBroken, match="your own site"):
+            revoke_invitation(invitation=beyond, by=local)
+        after = Invitation.objects.get(email=email)
+        assert (after.sha256, after.revoked_at, after.invited_by) == (beyond.sha256, None, investigator.user)
+    assert "here@example.org" in browser.get(page).content.decode()
+    own = Invitation.objects.get(email="here@example.org")
+    resend_invitation(invitation=own, by=local, link=link)
+    revoke_invitation(invitation=own, by=local)
+    assert Invitation.objects.get(email="here@example.org").invited_by == local.user
+
+
+def test_an_invitation_to_see_arms_is_not_sent_again_by_who_may_not_give_the_role(trial, investigator) -> None:
+    administrator = make_administrator()
+    invite(trial, administrator, role="monitoring_board")
+    invited = Invitation.objects.get()
+    with pytest.raises(RuleBroken) as caught:
+        resend_invitation(invitation=invited, by=investigator, link=link)
+    after = Invitation.objects.get()
+    assert (caught.value.code, after.sha256, after.invited_by) == (
+        "unblinding_role",
+        invited.sha256,
+        administrator.user,
+    )
+
+
 def test_an_administrator_invites_to_the_platform(signed_in) -> None:
     user = create_account(email="a@example.org", name="A", password=PASSWORD, by=PLATFORM, is_administrator=True)
     browser, address = signed_in(Actor(user=user)), reverse("invitations")

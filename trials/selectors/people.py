@@ -5,7 +5,7 @@ from typing import TypeVar
 from django.db.models import Model, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from trials.access import Actor, require
+from trials.access import Actor, require, sites_where
 from trials.errors import NotFound
 from trials.models import Invitation, Laboratory, LaboratoryCredential, Membership, PersonalToken, Trial, User
 from trials.permissions import Permission
@@ -46,17 +46,25 @@ def members_like(
 
 
 def open_invitations(trial: Trial | None, by: Actor) -> QuerySet[Invitation]:
-    """Return the invitations that are neither taken up nor withdrawn, the newest first."""
-    require(by, Permission.PEOPLE_MANAGE if trial is not None else Permission.ACCOUNT_CREATE, trial)
-    waiting = Invitation.objects.filter(trial=trial, accepted_at=None, revoked_at=None)
+    """Return the invitations that are neither taken up nor withdrawn and within reach, the newest first."""
+    waiting = _invitations(trial, by).filter(accepted_at=None, revoked_at=None)
     return waiting.select_related("trial", "site", "invited_by").order_by("-invited_at", "-pk")
 
 
 def held_invitation(number: int, by: Actor, trial: Trial | None) -> Invitation:
-    """Return one invitation to this trial, or to the platform."""
-    require(by, Permission.PEOPLE_MANAGE if trial is not None else Permission.ACCOUNT_CREATE, trial)
-    found = Invitation.objects.filter(trial=trial, pk=number).select_related("trial", "site")
+    """Return one invitation to this trial, or to the platform, that is within the reader's reach."""
+    found = _invitations(trial, by).filter(pk=number).select_related("trial", "site")
     return _only(found, "invitation_unknown", "There is no such invitation.")
+
+
+def _invitations(trial: Trial | None, by: Actor) -> QuerySet[Invitation]:
+    """Return those that `by` may decide over: at all sites, or of the sites at which they decide over roles."""
+    require(by, Permission.PEOPLE_MANAGE if trial is not None else Permission.ACCOUNT_CREATE, trial)
+    found = Invitation.objects.filter(trial=trial)
+    if trial is None:
+        return found
+    reached = sites_where(by, Permission.PEOPLE_MANAGE, trial)
+    return found if reached >= {site.pk for site in trial.sites.all()} else found.filter(site__in=reached)
 
 
 def invitation_of(token: str) -> Invitation | None:

@@ -72,9 +72,7 @@ def _place(invitation: Invitation) -> dict[str, str | None]:
 def _give_at_once(person: User, trial: Trial | None, role: str, by: Actor, site: Site | None) -> None:
     """Give a role to somebody who has an account, and tell them."""
     if not person.is_active:
-        raise RuleBroken(
-            "account_closed", f"The account of {person.email} is closed. Nothing was given."
-        )
+        raise RuleBroken("account_closed", f"The account of {person.email} is closed. Nothing was given.")
     if trial is None:
         raise InConflict("account_exists", f"{person.email} has an account already. Nothing was sent.")
     grant_role(trial=trial, user=person, role=role, by=by, site=site)
@@ -139,10 +137,17 @@ def _send(invitation: Invitation, address: str, by: Actor) -> None:
 
 
 def resend_invitation(*, invitation: Invitation, by: Actor, link: Link) -> str:
-    """Send an open invitation again with a new link and a new end; return the link. The earlier link is worthless."""
+    """Send an open invitation again with a new link and a new end; return the link. The earlier link is worthless.
+
+    It is in the resender's name from now on, and asks what inviting asks: the link lets its reader in.
+    """
     with audit.transaction(by=by) as event:
         require(by, _permission(invitation.trial), invitation.trial)
+        held_trial = hold_roles(invitation.trial)
         held = _held_open(invitation)
+        if held_trial is not None:
+            check_reach(held_trial, by, held.site)
+            check_chooser(held_trial, held.role, by)
         token = _give_token(held)
         held.invited_by = by.user
         held.save(update_fields=["sha256", "expires_at", "invited_by"])
@@ -156,6 +161,8 @@ def revoke_invitation(*, invitation: Invitation, by: Actor, reason: str = "") ->
     with audit.transaction(by=by, reason=reason) as event:
         require(by, _permission(invitation.trial), invitation.trial)
         held = _held_open(invitation)
+        if held.trial is not None:
+            check_reach(held.trial, by, held.site)
         held.revoked_at = timezone.now()
         held.save(update_fields=["revoked_at"])
         event.record("invitation.revoked", trial=held.trial, target=held, detail=_place(held))
