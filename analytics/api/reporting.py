@@ -43,7 +43,8 @@ class Consort(APIView):
         flow = trial_flow(visible_trial(slug, by), by)
         counts = asdict(flow.counts)
         reasons = {name: _reasons(counts[name]) for name in ("excluded", "unmet_criteria")}
-        return Response({**counts, **reasons, "arms": [_arm(arm) for arm in flow.arms]})
+        arms = [_arm(arm) for arm in flow.arms]
+        return Response({**counts, **reasons, "is_analysed": flow.is_analysed, "arms": arms})
 
 
 def _arm(arm: ArmFlow) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from analytics.api.shapes import COUNT, COUNTS, MAYBE, NUMBER, PROBLEM, TEXT
 
 MAYBE_COUNT: dict[str, Any] = {"type": "integer", "nullable": True}
+FLAG: dict[str, Any] = {"type": "boolean"}
 REPORT_PROBLEMS = {401: PROBLEM, 404: PROBLEM}
 
 
@@ -22,7 +23,7 @@ VISIT = _object(
     code=TEXT, name=TEXT, attended=COUNT, missed=COUNT, missed_reasons=REASONS, measured=COUNT, not_yet_due=COUNT
 )
 OUTCOME = _object(biomarker=TEXT, name=TEXT, visit=TEXT, visit_name=TEXT, analysed=COUNT, left_out=REASONS)
-_ARM_COUNTS = ("withdrawn", "lost_to_follow_up", "died", "completed", "data_use_withdrawn", "randomized_in_error")
+_ENDS = ("withdrawn", "lost_to_follow_up", "died", "completed", "data_use_withdrawn", "followed")
 _ARM_REASONS = ("not_started_reasons", "discontinued_reasons", "lost_reasons", "withdrawn_reasons")
 CONSORT = _object(
     assessed=MAYBE_COUNT,
@@ -32,7 +33,7 @@ CONSORT = _object(
     randomized=COUNT,
     randomized_in_error=COUNT,
     clusters=CLUSTERS,
-    is_pooled={"type": "boolean"},
+    **dict.fromkeys(("is_pooled", "is_over", "is_analysed"), FLAG),
     arms=_list(
         _object(
             code=TEXT,
@@ -40,7 +41,7 @@ CONSORT = _object(
             kind=TEXT,
             allocated=COUNT,
             **dict.fromkeys(("received", "not_started", "discontinued", "crossed_over"), MAYBE_COUNT),
-            **dict.fromkeys(_ARM_COUNTS, COUNT),
+            **dict.fromkeys((*_ENDS, "randomized_in_error"), COUNT),
             **dict.fromkeys(_ARM_REASONS, REASONS),
             clusters=CLUSTERS,
             visits=_list(VISIT),

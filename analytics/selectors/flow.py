@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from django.utils import timezone
 
@@ -29,11 +29,12 @@ LEFT_OUT = (
     "data_use_withdrawn",
     "no_baseline",
     "no_logarithm",
+    "crossed_over",
+    "after_comparison",
     "died",
     "follow_up_withdrawn",
     "lost_to_follow_up",
     "missed",
-    "crossed_over",
     "not_yet_due",
     "no_value",
 )
@@ -78,10 +79,14 @@ class ArmFlow:
 
 @dataclass(frozen=True)
 class TrialFlow:
-    """The whole flow; `arms` has one entry where `counts.is_pooled`."""
+    """The whole flow; `arms` has one entry where `counts.is_pooled`.
+
+    Where groups were randomized nothing is analysed (`is_analysed`), and `OutcomeFlow.analysed` counts who has values.
+    """
 
     counts: ConsortCounts
     arms: tuple[ArmFlow, ...]
+    is_analysed: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ class _Trial:
     visits: list[Visit]
     measured: Mapping[int, set[int]]
     not_yet_due: Mapping[int, set[int]]
+    last_days: Mapping[int, Mapping[int, date]]
     outcomes: list[Analysed]
 
 
@@ -105,10 +111,12 @@ def trial_flow(trial: Trial, by: Actor) -> TrialFlow:
     course, visits = course_of_trial(trial), follow_up_visits(trial)
     measured = measured_at_visits(trial)
     outcomes = list(primary_outcomes(trial, measured, by_arm=by_arm))
-    read = _Trial(course, visits, measured, _not_yet_due(trial, visits), outcomes)
+    last_days = _last_days(trial, visits, course, by_arm=by_arm)
+    read = _Trial(course, visits, measured, _not_yet_due(trial, visits), last_days, outcomes)
     counts = counts_of(trial, course, by_arm=by_arm)
     members = [people for _arm, people in members_by_arm(trial, course)] if by_arm else [course.randomized]
-    return TrialFlow(counts, tuple(_arm(arm, who, read) for arm, who in zip(counts.arms, members, strict=True)))
+    arms = tuple(_arm(arm, who, read) for arm, who in zip(counts.arms, members, strict=True))
+    return TrialFlow(counts, arms, is_analysed=trial.randomization_unit != Trial.RandomizationUnit.GROUP)
 
 
 def _arm(counts: ArmCounts, members: set[int], read: _Trial) -> ArmFlow:
@@ -151,18 +159,53 @@ def _outcome_flow(outcome: Analysed, members: set[int], read: _Trial, *, is_pool
 
 def _why_left_out(participant: int, outcome: Analysed, read: _Trial, *, is_pooled: bool) -> str:
     happened, at = read.course.happened, outcome.visit.pk
+    is_past = participant in outcome.past_comparison
     applies = {
         "data_use_withdrawn": participant in happened[Kind.DATA_USE_WITHDRAWN],
         "no_baseline": participant in outcome.without_baseline,
         "no_logarithm": participant in outcome.without_logarithm,
-        "died": participant in happened[Kind.DIED],
-        "follow_up_withdrawn": participant in happened[Kind.FOLLOW_UP_WITHDRAWN],
-        "lost_to_follow_up": participant in happened[Kind.LOST_TO_FOLLOW_UP],
+        # The blinded are told of the comparison, which ends for everybody alike.
+        "crossed_over": is_past and not is_pooled,
+        "after_comparison": is_past and is_pooled,
+        "died": _had_left(participant, Kind.DIED, outcome.visit, read),
+        "follow_up_withdrawn": _had_left(participant, Kind.FOLLOW_UP_WITHDRAWN, outcome.visit, read),
+        "lost_to_follow_up": _had_left(participant, Kind.LOST_TO_FOLLOW_UP, outcome.visit, read),
         "missed": participant in read.course.missed.get(at, {}),
-        "crossed_over": not is_pooled and participant in happened[Kind.CROSSED_OVER],
         "not_yet_due": participant in read.not_yet_due[at] and participant not in _seen(outcome.visit, read),
     }
     return next((reason for reason in LEFT_OUT[:-1] if applies[reason]), LEFT_OUT[-1])
+
+
+def _had_left(participant: int, kind: str, visit: Visit, read: _Trial) -> bool:
+    """Return whether this had ended their part by the last day of the visit's window, and they did not come.
+
+    Where one of the days is not known, whoever did not come had left.
+    """
+    course, at = read.course, visit.pk
+    came = course.attended.get(at, frozenset()) | read.measured.get(at, set())
+    if participant in came or participant not in course.happened[kind]:
+        return False
+    last_day, left_on = read.last_days[at].get(participant), course.days[kind].get(participant)
+    return last_day is None or left_on is None or left_on <= last_day
+
+
+def _last_days(trial: Trial, visits: list[Visit], course: Course, *, by_arm: bool) -> dict[int, dict[int, date]]:
+    """Return by visit the last day of everybody's window, where it is known.
+
+    Windows that count from the end of an intervention tell who has one: `by_arm` alone knows them.
+    """
+    columns = Participant.objects.filter(trial=trial).values_list("pk", "randomized_on")
+    randomized = {who: on for who, on in columns if on is not None}
+    ended: dict[int, date] = {}
+    for kind in (Kind.INTERVENTION_ENDED, Kind.INTERVENTION_DISCONTINUED):
+        for who, on in course.days[kind].items():
+            ended[who] = min(on, ended.get(who, on))
+    anchors = {Visit.Anchor.RANDOMIZATION: randomized, Visit.Anchor.INTERVENTION_END: ended if by_arm else {}}
+    lengths = {visit: timedelta(days=days_from_anchor(visit.window_to)) for visit in visits}
+    return {
+        visit.pk: {who: on + length for who, on in anchors[Visit.Anchor(visit.anchor)].items()}
+        for visit, length in lengths.items()
+    }
 
 
 def _not_yet_due(trial: Trial, visits: list[Visit]) -> dict[int, set[int]]:

@@ -21,6 +21,7 @@ def flow(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "trial": trial,
         "counts": counted.counts,
+        "is_analysed": counted.is_analysed,
         "outcomes": counted.arms[0].outcomes if counted.arms else (),
         "chart": flow_chart(counted),
         "summary": summary(counted),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from analytics.figures.consort import ArmColumn, Flow, Step, reason
 from analytics.selectors.flow import ArmFlow, OutcomeFlow, TrialFlow, VisitFlow
 from analytics.views.numbers import Table
-from trials.models import Arm, Attendance, ParticipantEvent
+from trials.models import Attendance, ParticipantEvent
 from trials.selectors.consort import ClusterCounts, ConsortCounts, Reasons
 from trials.templatetags.interface import number
 
@@ -25,8 +25,9 @@ LEFT_OUT = {
     "lost_to_follow_up": gettext_lazy("Lost to follow-up"),
     "missed": gettext_lazy("Missed the visit"),
     "crossed_over": gettext_lazy("After cross-over"),
+    "after_comparison": gettext_lazy("After the controlled comparison"),
     "not_yet_due": gettext_lazy("Not yet due"),
-    "no_value": gettext_lazy("No value"),
+    "no_value": gettext_lazy("No value recorded"),
 }
 
 
@@ -103,12 +104,15 @@ def summary(flow: TrialFlow) -> str:
         )
     else:
         parts.append(_("%(n)s randomized.") % {"n": number(counts.randomized)})
-    parts += [_arm_sentence(arm) for arm in flow.arms if arm.outcomes]
+    parts += [_arm_sentence(arm, is_analysed=flow.is_analysed) for arm in flow.arms if arm.outcomes]
     return " ".join(parts)
 
 
-def _arm_sentence(arm: ArmFlow) -> str:
-    return _("%(arm)s: %(analysed)s of %(allocated)s analysed.") % {
+def _arm_sentence(arm: ArmFlow, *, is_analysed: bool) -> str:
+    words = _("%(arm)s: %(analysed)s of %(allocated)s analysed.")
+    if not is_analysed:
+        words = _("%(arm)s: %(analysed)s of %(allocated)s with values.")
+    return words % {
         "arm": arm.counts.name or _("All arms together"),
         "analysed": number(arm.outcomes[0].analysed),
         "allocated": number(arm.counts.allocated),
@@ -149,10 +153,9 @@ def _clusters(clusters: ClusterCounts | None) -> tuple[str, ...]:
 
 def arm_boxes(flow: TrialFlow, arm: ArmFlow, is_short: bool, most: int | None = MOST_REASONS) -> list[Box]:
     """Return allocation, follow-up and analysis of one arm; `most` reasons are named, all of them where None."""
-    started = any(each.counts.received or each.counts.not_started for each in flow.arms)
     shown = _shown_visits(flow, arm, is_short=is_short)
-    boxes = [_allocation(arm, started=started, most=most), _follow_up(arm, shown, most, known=_course_known(flow))]
-    return [*boxes, *(_analysis(outcome) for outcome in arm.outcomes)]
+    boxes = [_allocation(arm, flow, most), _follow_up(arm, shown, flow, most)]
+    return [*boxes, *(_analysis(outcome, is_analysed=flow.is_analysed) for outcome in arm.outcomes)]
 
 
 def _shown_visits(flow: TrialFlow, arm: ArmFlow, *, is_short: bool) -> list[VisitFlow]:
@@ -164,30 +167,29 @@ def _shown_visits(flow: TrialFlow, arm: ArmFlow, *, is_short: bool) -> list[Visi
     return [visit for visit in arm.visits if visit.code in (analysed if is_short else known)]
 
 
-def _allocation(arm: ArmFlow, *, started: bool, most: int | None) -> Box:
-    """Return what was allocated and received. Who waits or is treated as usual receives that unless recorded otherwise.
+def _allocation(arm: ArmFlow, flow: TrialFlow, most: int | None) -> Box:
+    """Return what was allocated and received.
 
     Of all arms together nothing is said of interventions: a count that rises as somebody's intervention begins would
     tell their arm. Where nothing at all was recorded, as of a trial taken over from elsewhere, nothing is claimed.
     """
     counts = arm.counts
-    if counts.received is None:
+    if flow.counts.is_pooled:
         return Box(_("All arms together"), counts.allocated, about=_clusters(counts.clusters))
     heading = _("Allocated to: %(arm)s") % {"arm": counts.name}
-    if not started:
+    if counts.received is None:
         return Box(
             heading,
             counts.allocated,
             about=(*_clusters(counts.clusters), _("Start of interventions not recorded")),
         )
     not_started = counts.not_started or 0
-    received = counts.received if counts.kind == Arm.Kind.INTERVENTION else counts.allocated - not_started
     lines = [
-        Line(_("Received as allocated"), received),
+        Line(_("Received as allocated"), counts.received),
         Line(_("Did not receive"), not_started),
         *_most(counts.not_started_reasons, most),
     ]
-    if (unknown := counts.allocated - received - not_started) > 0:
+    if (unknown := counts.allocated - counts.received - not_started) > 0:
         lines.append(Line(_("Not recorded yet"), unknown))
     return Box(heading, counts.allocated, tuple(lines), about=_clusters(counts.clusters))
 
@@ -195,20 +197,24 @@ def _allocation(arm: ArmFlow, *, started: bool, most: int | None) -> Box:
 def _course_known(flow: TrialFlow) -> bool:
     """Return whether anybody recorded what became of participants; of a trial taken over from elsewhere perhaps not."""
     every = [arm.counts for arm in flow.arms]
-    ends = ("lost_to_follow_up", "withdrawn", "discontinued", "died", "completed")
+    ends = ("lost_to_follow_up", "withdrawn", "data_use_withdrawn", "discontinued", "died", "completed")
     return flow.counts.assessed is not None or any(getattr(each, name) for each in every for name in ends)
 
 
-def _follow_up(arm: ArmFlow, visits: Iterable[VisitFlow], most: int | None, *, known: bool) -> Box:
+def _follow_up(arm: ArmFlow, visits: Iterable[VisitFlow], flow: TrialFlow, most: int | None) -> Box:
+    """Return who came, then what became of everybody allocated, each counted once, then what else happened."""
     counts = arm.counts
     lines = [line for visit in visits for line in _visit(visit, most)]
-    if not known:
+    if not _course_known(flow):
         return Box(_("Follow-up"), None, tuple(lines), about=(_("Losses and withdrawals not recorded"),))
     lines += [Line(_("Lost to follow-up"), counts.lost_to_follow_up), *_most(counts.lost_reasons, most)]
     lines += [Line(_("Withdrew from follow-up"), counts.withdrawn), *_most(counts.withdrawn_reasons, most)]
+    lines.append(Line(_("Use of data withdrawn"), counts.data_use_withdrawn))
+    lines.append(Line(_("Died"), counts.died))
+    lines.append(Line(_("Completed"), counts.completed))
+    lines.append(Line(_("Outcome not recorded") if flow.counts.is_over else _("Still in follow-up"), counts.followed))
     if counts.discontinued is not None:
         lines += [Line(_("Discontinued intervention"), counts.discontinued), *_most(counts.discontinued_reasons, most)]
-    lines.append(Line(_("Died"), counts.died))
     if counts.crossed_over:
         lines.append(Line(_("Crossed over after the controlled comparison"), counts.crossed_over))
     if counts.randomized_in_error:
@@ -233,13 +239,15 @@ def _missed(code: str) -> str:
     return str(Attendance.Missed(code).label) if code in Attendance.Missed.values else code
 
 
-def _analysis(outcome: OutcomeFlow) -> Box:
+def _analysis(outcome: OutcomeFlow, *, is_analysed: bool) -> Box:
     if outcome.biomarker:
-        heading = _("Analysed: %(outcome)s, %(visit)s") % {"outcome": outcome.name, "visit": outcome.visit_name}
+        words = _("Analysed: %(outcome)s, %(visit)s") if is_analysed else _("With both values: %(outcome)s, %(visit)s")
+        heading = words % {"outcome": outcome.name, "visit": outcome.visit_name}
     else:
         heading = _("With values of any outcome: %(visit)s") % {"visit": outcome.visit_name}
     excluded = sum(n for _reason, n in outcome.left_out)
-    lines = [Line(_("Not analysed"), excluded)]
+    without = _("Without both values") if outcome.biomarker else _("Without any value")
+    lines = [Line(_("Not analysed") if is_analysed else without, excluded)]
     lines += [Line(str(LEFT_OUT[code]), n, depth=1) for code, n in outcome.left_out]
     return Box(heading, outcome.analysed, tuple(lines))
 
