@@ -26,7 +26,7 @@ from trials.services.design import (
     revise_design,
 )
 from trials.services.enrollment import record_consent, record_event, screen_participant
-from trials.services.lifecycle import change_status
+from trials.services.lifecycle import ask_for_move, change_status, sign_move
 from trials.services.protocol_versions import record_protocol_version
 from trials.services.randomization import randomize_participant
 from trials.services.registry import Amendment, OutcomeDesign, amend_protocol
@@ -279,17 +279,25 @@ def test_primary_outcomes_stay_once_the_trial_was_unblinded(outcomes) -> None:
     assert list(stored) == [("o1", "primary", "IL6"), ("o2", "secondary", "CRP")]
 
 
-def test_secondary_outcomes_may_change_after_unblinding_and_primary_ones_before() -> None:
+def test_secondary_outcomes_may_change_after_unblinding_and_unlocking_frees_no_primary_one() -> None:
     trial = unblinded_trial()
     added = OutcomeDesign("o3", "other", "Sleep")
     amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=[PRIMARY_OUTCOME, added]), reason="New")
     assert set(trial.planned_outcomes.values_list("code", flat=True)) == {"o1", "o3"}
-    Trial.objects.filter(pk=trial.pk).update(status="follow_up")  # unlocked again: who changes them knows the arms
+    asked = ask_for_move(
+        trial=trial, to="follow_up", reason="A value was missed", by=make_member(trial, "principal_investigator")
+    )
+    trial = sign_move(move=asked, by=make_member(trial, "data_manager"))  # whoever changes them now knows the arms
+    assert trial.status == "follow_up"
     with pytest.raises(InConflict):
         amend_protocol(trial=trial, by=PLATFORM, amendment=Amendment(outcomes=[added]), reason="New")
+
+
+def test_before_unblinding_primary_outcomes_are_amended_with_a_reason() -> None:
     blinded = registered()
     amend_protocol(trial=blinded, by=PLATFORM, amendment=Amendment(outcomes=[PRIMARY_OUTCOME]), reason="New")
     amend_protocol(trial=blinded, by=PLATFORM, amendment=Amendment(outcomes=[SECOND_OUTCOME]), reason="New")
+    assert [outcome.code for outcome in blinded.planned_outcomes.all()] == ["o2"]
 
 
 def test_an_amendment_that_changes_nothing_makes_no_version() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from trials import audit
 from trials.access import Actor, may_name_arms, require
-from trials.errors import NotAllowed, RuleBroken
-from trials.models import Intervention, PlannedOutcome, Registration, Site, Trial
+from trials.errors import InConflict, NotAllowed, RuleBroken
+from trials.models import AuditEvent, Intervention, PlannedOutcome, Registration, Site, Trial
 from trials.permissions import Permission
 from trials.services.design import SiteDesign, check_country
 from trials.services.protocol_versions import record_protocol_version
+from trials.services.sealing import sealed_places
 
 # Of the trial's own fields, those that registration leaves open.
 AMENDABLE = (
@@ -85,6 +86,7 @@ def amend_protocol(*, trial: Trial, by: Actor, amendment: Amendment, reason: str
     Raises:
         NotAllowed: interventions are described by somebody who may not name arms.
         RuleBroken: no reason for an amendment, or values that contradict each other or the design.
+        InConflict: primary outcomes change although the trial was unblinded (`outcomes_fixed`).
     """
     with audit.transaction(by=by, reason=reason.strip()) as event:
         require(by, Permission.TRIAL_DESIGN, trial)
@@ -92,6 +94,7 @@ def amend_protocol(*, trial: Trial, by: Actor, amendment: Amendment, reason: str
         is_registered = locked.status != Trial.Status.DRAFT
         if is_registered and not reason.strip():
             raise RuleBroken("reason_missing", "Say why the protocol changes; nothing was saved.", field="reason")
+        _check_planned(locked, amendment.texts or {})
         _change_texts(locked, amendment.texts or {})
         _change_record(locked, amendment.record or {})
         if amendment.outcomes is not None:
@@ -104,6 +107,23 @@ def amend_protocol(*, trial: Trial, by: Actor, amendment: Amendment, reason: str
             record_protocol_version(trial=locked, by=by, reason=reason)
         event.record("protocol.amended", trial=locked, target=locked, detail={"parts": amendment.parts})
     return locked
+
+
+def _check_planned(trial: Trial, texts: Mapping[str, Any]) -> None:
+    """Lists are sealed at registration: what is planned beyond them could not be randomized."""
+    planned = texts.get("planned_participants")
+    if planned is None or planned == trial.planned_participants:
+        return
+    if trial.status == Trial.Status.DRAFT or trial.randomized_elsewhere:
+        return
+    places = sealed_places(trial)
+    if planned > places:
+        raise RuleBroken(
+            "planned_beyond_list",
+            f"Each allocation list was sealed with {places} places, and cannot serve {planned} participants. Plan at "
+            f"most {places}. Nothing was saved.",
+            field="planned_participants",
+        )
 
 
 def _change_texts(trial: Trial, texts: Mapping[str, Any]) -> None:
@@ -149,10 +169,38 @@ def _replace_outcomes(trial: Trial, outcomes: Sequence[OutcomeDesign]) -> None:
     for outcome in outcomes:
         if outcome.visit and outcome.visit not in visits:
             raise RuleBroken("visit_unknown", f"“{outcome.visit}” is not a visit of this trial.", field="outcomes")
+    _require_primary_kept(trial, outcomes)
     trial.planned_outcomes.exclude(code__in=[each.code for each in outcomes]).delete()
     for position, outcome in enumerate(outcomes):
         values = {**vars(outcome), "visit": visits.get(outcome.visit), "position": position}
         PlannedOutcome.objects.update_or_create(trial=trial, code=values.pop("code"), defaults=values)
+
+
+def _require_primary_kept(trial: Trial, outcomes: Sequence[OutcomeDesign]) -> None:
+    """Whoever knows the results chooses no primary outcome by them: neither adds, changes nor takes away one."""
+    if not _was_unblinded(trial):
+        return
+    primary = PlannedOutcome.Rank.PRIMARY
+    stored = trial.planned_outcomes.filter(rank=primary).select_related("visit")
+    names = [field.name for field in fields(OutcomeDesign) if field.name != "visit"]
+    before = {
+        OutcomeDesign(**{name: getattr(each, name) for name in names}, visit=each.visit.code if each.visit else "")
+        for each in stored
+    }
+    if before != {each for each in outcomes if each.rank == primary}:
+        raise InConflict(
+            "outcomes_fixed",
+            "The trial was unblinded: its primary outcomes stay as they were planned. Nothing was saved. "
+            "Give what is new as a secondary outcome.",
+            field="outcomes",
+        )
+
+
+def _was_unblinded(trial: Trial) -> bool:
+    """Return whether arms were ever opened to all; a trial that was unlocked since is open for changes again."""
+    if trial.status in {Trial.Status.UNBLINDED, Trial.Status.ARCHIVED}:
+        return True
+    return AuditEvent.objects.filter(trial_id=trial.pk, verb="trial.moved", detail__to=Trial.Status.UNBLINDED).exists()
 
 
 def _describe_interventions(trial: Trial, by: Actor, described: Mapping[str, Mapping[str, Any]]) -> None:
