@@ -23,7 +23,12 @@ Reasons = tuple[tuple[str, int], ...]
 ENDS = tuple(STATE_AFTER)[tuple(STATE_AFTER).index(Kind.RANDOMIZED) + 1 :]
 # From the day on which somebody crosses over these speak of what they crossed over to.
 OF_AN_INTERVENTION = frozenset(
-    {Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED, Kind.INTERVENTION_DISCONTINUED}
+    {
+        Kind.INTERVENTION_STARTED,
+        Kind.INTERVENTION_NOT_STARTED,
+        Kind.INTERVENTION_DISCONTINUED,
+        Kind.INTERVENTION_ENDED,
+    }
 )
 
 
@@ -291,9 +296,8 @@ def _counts(arm: Arm | None, members: set[int], course: Course, visits: list[Vis
 
 def _received(arm: Arm, members: set[int], course: Course) -> int | None:
     """Return how many received what they were allocated to; None where starts were recorded in no arm."""
-    started, not_started = (
-        course.happened[kind] for kind in (Kind.INTERVENTION_STARTED, Kind.INTERVENTION_NOT_STARTED)
-    )
+    started = course.happened[Kind.INTERVENTION_STARTED]
+    not_started = course.happened[Kind.INTERVENTION_NOT_STARTED]
     if not course.randomized & (started.keys() | not_started.keys()):
         return None
     if _has_nothing_to_start(arm):
