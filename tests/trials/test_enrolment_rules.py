@@ -8,6 +8,7 @@ from django.utils import timezone
 from tests.making import PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import Participant, ParticipantEvent, Site, Trial
+from trials.services import sealing
 from trials.services.design import CriterionDesign
 from trials.services.enrollment import (
     AFTER_RANDOMIZATION,
@@ -196,7 +197,9 @@ def test_no_randomization_after_recruitment(trial, site) -> None:
     assert code_of(InConflict, randomize) == "not_recruiting"
 
 
-def test_a_used_up_list_gives_no_arm(site, trial) -> None:
+def test_a_used_up_list_gives_no_arm(site, trial, monkeypatch) -> None:
+    monkeypatch.setattr(sealing, "SHORTEST_LIST", 2)
+    monkeypatch.setattr(sealing, "RESERVE", 1)
     small = make_trial("small", planned=2, factors={}, sites=("leeds",))
     leeds = small.sites.get()
     for _ in range(2):

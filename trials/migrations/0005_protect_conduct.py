@@ -168,6 +168,14 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION next_allocation_slot(bigint, text) FROM PUBLIC;
 
+-- How long the shortest list is: known to whoever designed the trial, and counted here as slots are not readable.
+CREATE FUNCTION sealed_places(trial bigint) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(min(places), 0) FROM (
+        SELECT count(*) AS places FROM trials_allocationslot WHERE trial_id = trial GROUP BY stratum_id
+    ) AS list
+$$;
+
 -- Who is in a group when it is randomized has its arm, and nobody joins who could know the arm.
 CREATE FUNCTION keep_group_closed() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
 BEGIN
@@ -211,5 +219,5 @@ class Migration(migrations.Migration):
         migrations.RunSQL(SEALED_DESIGN, migrations.RunSQL.noop),
         append_only("trials_groupallocation"),
         migrations.RunSQL(TAKE_SLOTS, migrations.RunSQL.noop),
-        callable_by_the_application("take_group_slot(bigint, bigint)"),
+        callable_by_the_application("take_group_slot(bigint, bigint)", "sealed_places(bigint)"),
     ]

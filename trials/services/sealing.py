@@ -4,6 +4,7 @@ from base64 import b64decode
 from itertools import islice, product
 
 from django.conf import settings
+from django.db import connection
 
 from trials.allocation import blocks
 from trials.allocation.schemes import Scheme, contents
@@ -13,8 +14,10 @@ from trials.errors import RuleBroken
 from trials.models import AllocationSlot, RandomizationScheme, SealedSeed, Stratum, Trial
 from trials.selectors.randomization import designed_scheme
 
-# Every stratum gets a list as long as the whole trial: nobody knows where participants will come from.
-DEFAULT_LIST_LENGTH = 200
+# Every list could serve the whole trial, as nobody knows where participants will come from, and as much again: what is
+# sealed cannot grow when the planned number is amended.
+RESERVE = 2
+SHORTEST_LIST = 200
 
 WHOLE_TRIAL = "all"
 
@@ -42,6 +45,18 @@ def make_strata(trial: Trial) -> list[Stratum]:
     return Stratum.objects.bulk_create(Stratum(trial=trial, key=stratum_key(each), levels=each) for each in levels)
 
 
+def list_length(planned: int | None) -> int:
+    """Return how many places every list of a trial has that is registered with this planned number."""
+    return max(RESERVE * (planned or 0), SHORTEST_LIST)
+
+
+def sealed_places(trial: Trial) -> int:
+    """Return how many places each list of a registered trial has; 0 for one that was randomized elsewhere."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sealed_places(%s)", [trial.pk])
+        return int(cursor.fetchone()[0])
+
+
 def allocation_key() -> bytes:
     """Return the key that slots and seeds are encrypted with."""
     return b64decode(settings.ALLOCATION_KEY)
@@ -58,7 +73,7 @@ def seal_lists(trial: Trial, strata: list[Stratum]) -> str:
         trial=trial, specification=specification.canonical_json(), commitment=commitment(seed, specification)
     )
     SealedSeed.objects.create(scheme=scheme, ciphertext=seal_seed(key, seed, trial=trial.slug))
-    length = trial.planned_participants or DEFAULT_LIST_LENGTH
+    length = list_length(trial.planned_participants)
     AllocationSlot.objects.bulk_create(
         (
             AllocationSlot(
