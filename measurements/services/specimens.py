@@ -25,8 +25,8 @@ def register_specimen(
 ) -> Specimen:
     """Let a specimen of a participant's visit be known under its id; return it.
 
-    Raises RuleBroken for an id that is taken or holds more than printable ASCII, or a visit of another trial; InConflict
-    for a locked visit, and where the trial's data are frozen or locked.
+    Raises RuleBroken for an id that is taken or holds more than printable ASCII, or a visit of another trial;
+    InConflict for a locked visit, and where the trial's data are frozen or locked.
     """
     with audit.transaction(by=by) as event:
         trial = participant.trial
