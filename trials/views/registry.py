@@ -75,7 +75,11 @@ def registration(request: HttpRequest, slug: str) -> HttpResponse:
     trial = visible_trial(slug, by)
     items = who_record(trial, by)
     may_design = has_permission(by, Permission.TRIAL_DESIGN, trial)
-    rows = [Row(item, lines_of(item.value), _field_address(trial, item) if may_design else "") for item in items]
+    arms_named = may_name_arms(by, trial)
+    rows = [
+        Row(item, lines_of(item.value), _field_address(trial, item, arms_named=arms_named) if may_design else "")
+        for item in items
+    ]
     context = {
         "trial": trial,
         "rows": rows,
@@ -83,9 +87,9 @@ def registration(request: HttpRequest, slug: str) -> HttpResponse:
         "not_due": [row for row in rows if row.item.state == State.NOT_DUE],
         "answered": sum(row.item.state in {State.FILLED, State.NONE} for row in rows),
         "may_design": may_design,
-        "may_describe": may_design and may_name_arms(by, trial),
+        "may_describe": may_design and arms_named,
         "may_export": may_export_record(by, trial),
-        "arms_named": may_name_arms(by, trial),
+        "arms_named": arms_named,
     }
     return render(request, "trials/registration.html", context)
 
@@ -187,12 +191,12 @@ def _amended(trial: Trial, request: HttpRequest, forms: Amending) -> Trial:
     return amend_protocol(trial=trial, by=actor_of(request), amendment=forms.amendment, reason=forms.reason.given)
 
 
-def _field_address(trial: Trial, item: Item) -> str:
-    """Return where an item is filled in; empty for what follows from the trial's life."""
+def _field_address(trial: Trial, item: Item, *, arms_named: bool) -> str:
+    """Return where an item is filled in; empty for what follows from the trial's life or is not for the blinded."""
     if item.field == "status":
         return ""
     if item.field == "interventions":
-        return reverse("protocol-interventions", kwargs={"slug": trial.slug})
+        return reverse("protocol-interventions", kwargs={"slug": trial.slug}) if arms_named else ""
     if item.field in ELSEWHERE:
         return reverse("protocol-amend", kwargs={"slug": trial.slug}) + f"#{ELSEWHERE[item.field]}"
     anchor = ANCHORS.get(item.field, f"id_{item.field}")
