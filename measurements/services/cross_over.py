@@ -78,8 +78,8 @@ def _check_day(participant: Participant, on: date) -> None:
     if undated is not None:
         raise InConflict(
             "day_missing",
-            f"Values of {undated.name} have no day, which would be taken to lie after the cross-over. Record first when "
-            f"{participant.code} attended it. Nothing was saved.",
+            f"Values of {undated.name} have no day, which would be taken to lie after the cross-over. Record first "
+            f"when {participant.code} attended it. Nothing was saved.",
         )
     compared = _last_compared_day(participant, last)
     if compared is not None and on < compared:
