@@ -34,6 +34,15 @@ class ToldForm(forms.Form):
         help_text=_("It is then shown only to those who may see arms."),
     )
 
+    def __init__(self, data: Any = None, *, tells_arm: bool = False, **options: Any) -> None:
+        """With `tells_arm` the rule that found it hints at the arm, and the box stays ticked."""
+        super().__init__(data, **options)
+        if tells_arm:
+            self.initial["tells_arm"] = True
+            box = self.fields["tells_arm"]
+            box.disabled = True
+            box.help_text = _("The rule that found it hints at the arm: only those who may see arms see it.")
+
     @property
     def told(self) -> Told:
         """The deviation as the service takes it."""
@@ -56,8 +65,18 @@ class DeviationForm(ToldForm):
 
     def __init__(self, trial: Trial, sites: set[int], data: Any = None) -> None:
         super().__init__(data, initial={"key": uuid.uuid4().hex})
+        self._is_of_all_sites = len(sites) == trial.sites.count()
+        if not self._is_of_all_sites:
+            self.fields["site"].empty_label = _("The participant’s site")  # type: ignore[attr-defined]
         self.fields["site"].queryset = trial.sites.filter(pk__in=sites)  # type: ignore[attr-defined]
         self.fields["visit"].queryset = trial.visits.all()  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for a place of those who cannot record for the whole trial."""
+        given = super().clean() or self.cleaned_data
+        if not (self._is_of_all_sites or given.get("site") or given.get("participant") or self.errors):
+            self.add_error("site", _("Choose a site or name a participant. Nothing was saved."))
+        return given
 
 
 class RevisionForm(ToldForm):

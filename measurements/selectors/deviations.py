@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from trials.access import Actor, allocation_sites, require, sites_where
 from trials.errors import NotFound
 from trials.models import Deviation, Site, Trial, Visit
+from trials.models.deviation import ARM_TELLING_RULES
 from trials.permissions import Permission
 from trials.selectors.planned_visits import EVENT_COUNTS, PLANNED, planned_scope
 
@@ -33,7 +34,6 @@ class Rule:
     severity: Deviation.Severity
     sql: str
     sentence: Callable[[int], str]
-    tells_arm: bool = False
 
 
 def _out_of_window(days: int) -> str:
@@ -96,14 +96,13 @@ RULES: dict[str, Rule] = {
            WHERE visit_id = (SELECT id FROM trials_visit WHERE trial_id = %(trial)s AND kind = 'baseline')
              AND attended_on > started.day""",
         _late_baseline,
-        tells_arm=True,
     ),
 }
 """Every automatic rule; another one is another line. They read `planned`, `consented` and `started`."""
 
 FOUND = " UNION ALL ".join(
     f"""SELECT '{code}' AS rule, '{rule.category}' AS category, '{rule.severity}' AS severity,
-        {rule.tells_arm} AS tells_arm, participant_id, visit_id, day, days FROM ({rule.sql}) AS {code}"""  # noqa: S608
+        {code in ARM_TELLING_RULES} AS tells_arm, participant_id, visit_id, day, days FROM ({rule.sql}) AS {code}"""  # noqa: S608
     for code, rule in RULES.items()
 )
 LISTED = f"""

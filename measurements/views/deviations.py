@@ -25,11 +25,12 @@ from trials import audit
 from trials.access import Actor, actor_of, has_permission, require, sites_where
 from trials.errors import NotFound, RuleBroken
 from trials.forms.fields import accepted
-from trials.models import Deviation, Trial, Visit
+from trials.models import Deviation, Trial
+from trials.models.deviation import rule_tells_arm
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
 from trials.selectors.trials import visible_trial
-from trials.services.deviations import Place, record_deviation, revise_deviation
+from trials.services.deviations import Place, may_record_at, record_deviation, revise_deviation
 from trials.views.csv_answers import csv_answer
 
 PAGE_LENGTH = 50
@@ -116,7 +117,7 @@ def deviation_confirm(request: HttpRequest, slug: str, code: str, visit: str, ru
     trial = visible_trial(slug, by)
     require(by, Permission.SAFETY_RECORD, trial)
     found = found_deviation(trial, by, participant=code, visit=visit, rule=rule)
-    form = ToldForm(request.POST or None, initial=_found(found))
+    form = ToldForm(request.POST or None, tells_arm=rule_tells_arm(rule, found.visit), initial=_found(found))
     place = Place(participant=visible_participant(code, by, trial), visit=found.visit)
     if form.is_valid() and accepted(
         form, lambda: record_deviation(trial=trial, told=form.told, by=by, place=place, rule=rule)
@@ -131,9 +132,11 @@ def deviation(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     by = actor_of(request)
     trial = visible_trial(slug, by)
     known = visible_deviation(trial, by, number)
-    may_record = has_permission(by, Permission.SAFETY_RECORD, trial, site=known.site)
+    may_record = may_record_at(by, trial, known.site)
     form = RevisionForm(
-        request.POST or None, initial={name: getattr(known, name) for name in (*ToldForm.base_fields, "is_void")}
+        request.POST or None,
+        tells_arm=rule_tells_arm(known.rule, known.visit),
+        initial={name: getattr(known, name) for name in (*ToldForm.base_fields, "is_void")},
     )
     if form.is_valid() and accepted(
         form,
@@ -178,13 +181,12 @@ def _form_page(request: HttpRequest, trial: Trial, form: ToldForm, **context: An
 
 
 def _found(line: DeviationLine) -> dict[str, Any]:
-    """What the form of a found deviation starts from. A window that counts from an intervention's end tells an arm."""
+    """What the form of a found deviation starts from."""
     return {
         "category": line.category,
         "severity": line.severity,
         "occurred_on": line.occurred_on,
         "description": line.description,
-        "tells_arm": line.tells_arm or (line.visit is not None and line.visit.anchor == Visit.Anchor.INTERVENTION_END),
     }
 
 

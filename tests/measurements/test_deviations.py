@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import datetime, time
 
 import pytest
@@ -249,3 +250,39 @@ class TestScope:
         whole = deviations(recorded, PLATFORM, Wish(sort="category")).lines
         pages = [deviations(recorded, PLATFORM, Wish(sort="category", start=n, most=2)).lines for n in (0, 2, 4)]
         assert [line for page in pages for line in page] == list(whole)
+
+
+class TestWhatTellsAnArm:
+    def test_what_an_arm_telling_rule_found_stays_hidden_whatever_is_sent(self, trial, sign_in):
+        participant = trial.participants.filter(site__code="leeds").first()
+        told = Told("visit_timing", "minor", days_ago(3), "Late.", tells_arm=False)
+        for visit, rule, is_telling in (
+            ("after", "out_of_window", True),
+            ("after", "missed_visit", True),
+            ("baseline", "baseline_after_first_session", True),
+            ("six_months", "missed_visit", False),
+        ):
+            place = Place(participant=participant, visit=trial.visits.get(code=visit))
+            deviation = record_deviation(trial=trial, told=told, by=PLATFORM, place=place, rule=rule)
+            assert deviation.tells_arm is is_telling
+            revised = revise_deviation(deviation=deviation, told=told, by=PLATFORM, reason="Reworded")
+            assert revised.tells_arm is is_telling
+            page = sign_in(make_member(trial, "coordinator", "leeds")).get(f"{URL}{deviation.pk}/").content.decode()
+            box = re.search(r'<input type="checkbox" name="tells_arm"[^>]*>', page)[0]
+            assert ("disabled" in box) is ("checked" in box) is is_telling
+
+
+class TestWholeTrial:
+    def test_it_is_recorded_by_those_who_record_at_every_site(self, trial, sign_in):
+        own, everywhere = make_member(trial, "coordinator", "leeds"), make_member(trial, "principal_investigator")
+        with pytest.raises(NotAllowed):
+            record_deviation(trial=trial, told=SEEN, by=own)
+        deviation = record_deviation(trial=trial, told=SEEN, by=everywhere)
+        with pytest.raises(NotAllowed):
+            revise_deviation(deviation=deviation, told=SEEN, by=own, reason="Mine")
+        assert "Amend it" not in sign_in(own).get(f"{URL}{deviation.pk}/").content.decode()
+        told = {"category": "other", "severity": "minor", "occurred_on": days_ago(1), "description": "Power cut"}
+        answer = sign_in(own).post(f"{URL}record/", told)
+        assert answer.status_code == 422
+        assert "Choose a site or name a participant" in answer.content.decode()
+        assert sign_in(everywhere).post(f"{URL}record/", told).status_code == 302

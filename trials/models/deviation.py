@@ -7,6 +7,18 @@ from trials.models.audit import AuditEvent, CurrentEvent
 from trials.models.participant import Participant
 from trials.models.trial import Site, Trial, Visit
 
+# Rules whose mere finding hints at the arm, wherever they found something.
+ARM_TELLING_RULES = frozenset({"baseline_after_first_session"})
+
+
+def rule_tells_arm(rule: str, visit: Visit | None) -> bool:
+    """Return whether what this rule found at this visit hints at the arm.
+
+    A window that counts from the end of an intervention does: only those who had the intervention have one.
+    """
+    is_after_intervention = visit is not None and visit.anchor == Visit.Anchor.INTERVENTION_END
+    return rule in ARM_TELLING_RULES or (bool(rule) and is_after_intervention)
+
 
 class Deviation(models.Model):
     """A departure from the protocol, of one participant, a site, or the whole trial (both null).

@@ -1,23 +1,27 @@
 """Recording deviations from the protocol, and amending them with a reason; they are never removed."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 from django.utils import timezone
 
 from trials import audit
-from trials.access import Actor, require
-from trials.errors import RuleBroken
+from trials.access import Actor, require, sites_where
+from trials.errors import NotAllowed, RuleBroken
 from trials.lifecycle import Writing
 from trials.models import Deviation, Participant, Site, Trial, Visit
+from trials.models.deviation import rule_tells_arm
 from trials.permissions import Permission
 from trials.services.writing import require_writable
 
 
 @dataclass(frozen=True)
 class Told:
-    """What is said of a deviation. `tells_arm`: reading it says or hints at the arm, so the blinded do not."""
+    """What is said of a deviation. `tells_arm`: reading it says or hints at the arm, so the blinded do not.
+
+    Where a rule found it that hints at the arm, services set `tells_arm` whatever is sent.
+    """
 
     category: str
     severity: str
@@ -50,11 +54,12 @@ def record_deviation(
     """Record a deviation; with `rule`, confirm what that automatic rule found at the place.
 
     The same `key`, and the same rule at the same place, record once. Raises RuleBroken for a day to come, a missing
-    description and words that are not of the lists.
+    description and words that are not of the lists; NotAllowed for the whole trial unless `by` records at every site.
     """
     with audit.transaction(by=by) as event:
-        require(by, Permission.SAFETY_RECORD, trial, site=place.at)
+        _require_place(by, trial, place.at)
         require_writable(trial, Writing.SAFETY)
+        told = _marked(told, rule, place.visit)
         _check(told)
         Trial.objects.select_for_update(no_key=True).get(pk=trial.pk)
         deviation = _earlier(trial, place, rule, key) or Deviation.objects.create(
@@ -77,10 +82,11 @@ def revise_deviation(*, deviation: Deviation, told: Told, by: Actor, reason: str
     """
     with audit.transaction(by=by, reason=reason.strip()) as event:
         deviation = Deviation.objects.select_for_update(of=("self",)).get(pk=deviation.pk)
-        require(by, Permission.SAFETY_RECORD, deviation.trial, site=deviation.site)
+        _require_place(by, deviation.trial, deviation.site)
         if deviation.tells_arm:
             require(by, Permission.ALLOCATION_VIEW, deviation.trial, site=deviation.site)
         require_writable(deviation.trial, Writing.SAFETY)
+        told = _marked(told, deviation.rule, deviation.visit)
         _check(told)
         if not reason.strip():
             raise RuleBroken("reason_missing", "Say why what is recorded changes.", field="reason")
@@ -92,6 +98,22 @@ def revise_deviation(*, deviation: Deviation, told: Told, by: Actor, reason: str
             target=deviation.participant or deviation.trial,
         )
     return deviation
+
+
+def may_record_at(by: Actor, trial: Trial, site: Site | None) -> bool:
+    """Return whether `by` records deviations of this site; of the whole trial, at every site."""
+    sites = sites_where(by, Permission.SAFETY_RECORD, trial)
+    return site.pk in sites if site else sites >= set(trial.sites.values_list("pk", flat=True))
+
+
+def _require_place(by: Actor, trial: Trial, site: Site | None) -> None:
+    require(by, Permission.SAFETY_RECORD, trial, site=site)
+    if not may_record_at(by, trial, site):
+        raise NotAllowed("not_allowed", "Those who record at every site record deviations of the whole trial.")
+
+
+def _marked(told: Told, rule: str, visit: Visit | None) -> Told:
+    return replace(told, tells_arm=told.tells_arm or rule_tells_arm(rule, visit))
 
 
 def _change(deviation: Deviation, values: Mapping[str, object]) -> None:
