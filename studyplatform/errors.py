@@ -36,6 +36,7 @@ TITLES = {
     503: "For a moment not available",
 }
 REFUSED_VALUE = "A value cannot be stored as it was sent. Nothing was saved."
+UNREADABLE = "The address holds a NUL character, which no value has. Take it out. Nothing was changed."
 UNAVAILABLE = "The database does not answer. Nothing was saved. Send the same request again in a few seconds."
 
 
@@ -170,7 +171,9 @@ class RuleBrokenMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Pass on."""
+        """Pass on; an address with a NUL, which the database refuses, perhaps amid a download, is answered here."""
+        if _holds_nul(request):
+            return _unreadable(request)
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
@@ -183,6 +186,18 @@ class RuleBrokenMiddleware:
         _record_refusal(request, error)
         template = {403: "403.html", 404: "404.html"}.get(error.status, "refused.html")
         return render(request, template, {"sentence": error.sentence, "code": error.code}, status=error.status)
+
+
+def _holds_nul(request: HttpRequest) -> bool:
+    asked = (text for name, values in request.GET.lists() for text in (name, *values))
+    return "\0" in request.path_info or any("\0" in text for text in asked)
+
+
+def _unreadable(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith("/api/"):
+        body = problem(400, "address_unreadable", UNREADABLE)
+        return JsonResponse(body, status=400, content_type="application/problem+json")
+    return render(request, "refused.html", {"sentence": UNREADABLE, "code": "address_unreadable"}, status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
