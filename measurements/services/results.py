@@ -52,7 +52,7 @@ class _Delivery:
 
 
 class _Outrun(Exception):  # noqa: N818 - it is no error: another transaction was first
-    """The trial's data state changed while the batch was checked."""
+    """The trial's data state, or the lock of a visit, changed while the batch was checked."""
 
 
 def record_results(
@@ -139,6 +139,7 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
     with audit.transaction(by=delivery.by) as event:
         submission = _submission(delivery, checked)
         stored = store_rows(submission, checked, known.recorded)
+        _require_still_open(checked)
         version = _data_version(delivery.trial, known)
         if stored.changes_analysis:
             ask_about_several_values(submission)
@@ -182,6 +183,20 @@ def _report(checked: Checked) -> dict[str, Any]:
         "errors": [finding.as_json() for finding in checked.errors],
         "warnings": [finding.as_json() for finding in checked.warnings],
     }
+
+
+def _require_still_open(checked: Checked) -> None:
+    """Hold what is recorded of the visits written to till commit: their locks come before this batch or after it."""
+    written = [row for row in checked.accepted if row.disposition in {"created", "corrected"}]
+    visits = sorted({(row.participant_pk, row.visit_pk) for row in written if row.participant_pk and row.visit_pk})
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT locked_at FROM trials_attendance WHERE (participant_id, visit_id)"
+            " IN (SELECT * FROM unnest(%s::bigint[], %s::bigint[])) ORDER BY id FOR SHARE",
+            [[participant for participant, _ in visits], [visit for _, visit in visits]],
+        )
+        if any(locked_at is not None for (locked_at,) in cursor.fetchall()):
+            raise _Outrun
 
 
 def _data_version(trial: Trial, known: Known) -> int:

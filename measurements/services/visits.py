@@ -48,12 +48,11 @@ def record_attendance(
     with audit.transaction(by=by, reason=reason.strip()) as event:
         trial = participant.trial
         require(by, Permission.VISIT_RECORD, trial, site=participant.site)
-        require_open_visit(trial, participant, visit)
+        known = require_open_visit(trial, participant, visit)
         missed = _missed(missed_category, missed_reason)
         _check_attendance(participant, visit, attended_on, missed["missed_reason"])
         told = {"attended_on": attended_on, "note": note.strip(), **missed}
         _check_draw(attended_on, drawn_at)
-        known = Attendance.objects.select_for_update().filter(participant=participant, visit=visit).first()
         specimens = list(Specimen.objects.select_for_update().filter(participant=participant, visit=visit))
         is_changed = known is not None and any(getattr(known, name) != value for name, value in told.items())
         if (is_changed or _is_redrawn(specimens, drawn_at)) and not reason.strip():
@@ -98,8 +97,9 @@ def complete_visit(*, participant: Participant, visit: Visit, by: Actor) -> Atte
     with audit.transaction(by=by) as event:
         trial = participant.trial
         require(by, Permission.VISIT_RECORD, trial, site=participant.site)
-        require_open_visit(trial, participant, visit)
-        attendance = _recorded(participant, visit)
+        attendance = require_open_visit(trial, participant, visit)
+        if attendance is None:
+            raise _not_attended()
         if attendance.completed_at is None:
             attendance.completed_at = timezone.now()
             attendance.save(update_fields=["completed_at"])
@@ -168,15 +168,25 @@ def _lockable(trial: Trial, by: Actor, visit: Visit | None) -> QuerySet[Attendan
 def _recorded(participant: Participant, visit: Visit) -> Attendance:
     attendance = Attendance.objects.select_for_update().filter(participant=participant, visit=visit).first()
     if attendance is None:
-        raise InConflict("not_attended", "Record first when the visit took place, or why it was missed.")
+        raise _not_attended()
     return attendance
 
 
-def require_open_visit(trial: Trial, participant: Participant, visit: Visit) -> None:
-    """Raise InConflict where the trial's state or a lock of the visit forbids to change what is recorded of it."""
+def _not_attended() -> InConflict:
+    return InConflict("not_attended", "Record first when the visit took place, or why it was missed.")
+
+
+def require_open_visit(trial: Trial, participant: Participant, visit: Visit) -> Attendance | None:
+    """Return what is recorded of a visit and hold it till commit, the participant first: nobody records it meanwhile.
+
+    Raises InConflict where the trial's state or a lock of the visit forbids to change what is recorded of it.
+    """
     require_writable(trial, Writing.VALUES)
-    if Attendance.objects.filter(participant=participant, visit=visit).exclude(locked_at=None).exists():
+    Participant.objects.select_for_update(no_key=True).get(pk=participant.pk)
+    known = Attendance.objects.select_for_update().filter(participant=participant, visit=visit).first()
+    if known is not None and known.locked_at is not None:
         raise InConflict("visit_locked", f"{visit.name} of {participant.code} is locked. Nothing was saved.")
+    return known
 
 
 def _check_attendance(participant: Participant, visit: Visit, attended_on: date | None, missed_reason: str) -> None:

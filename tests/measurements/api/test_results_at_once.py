@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from django.db import connection, connections, transaction
 
 from measurements.models import Result, Specimen, Submission
 from measurements.services import idempotency
+from measurements.services.visits import lock_visit
 from tests.making import PLATFORM
 from tests.measurements.conftest import Bench, make_bench
 from trials import audit
-from trials.models import AuditEvent, Trial
+from trials.models import Attendance, AuditEvent, Trial
 
+DAY = date(2026, 3, 1)
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
 
 
@@ -109,6 +112,27 @@ def test_a_lock_comes_before_a_batch_or_after_it(bench, monkeypatch):
     monkeypatch.setattr(results, "check_rows", lock_meanwhile)
     answer = bench.post([IL6])
     assert (answer.status_code, answer.json()["held"]) == (201, 1)
+    assert Result.objects.count() == 0
+
+
+def test_a_lock_of_the_visit_comes_before_a_batch_or_after_it(bench, monkeypatch):
+    from measurements.services import results
+
+    row = {"participant": "T-001-F", "visit": "six_months", "biomarker": "IL6", "value": "1", "unit": "pg/mL"}
+    place = {"participant": bench.participant("T-001-F"), "visit": bench.trial.visits.get(code="six_months")}
+    with audit.transaction(by=PLATFORM) as event:
+        Attendance.objects.create(trial=bench.trial, attended_on=DAY, **place)
+        event.record("test.attended", trial=bench.trial)
+    check = results.check_rows
+
+    def lock_meanwhile(*arguments):
+        checked = check(*arguments)
+        at_once([lambda: lock_visit(**place, by=PLATFORM)])
+        return checked
+
+    monkeypatch.setattr(results, "check_rows", lock_meanwhile)
+    answer = bench.post([row])
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "visit_locked")
     assert Result.objects.count() == 0
 
 
