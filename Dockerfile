@@ -9,4 +9,4 @@ RUN useradd --system --uid 10001 --home-dir /data studyplatform && install -d -o
 USER studyplatform
 VOLUME /data
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "studyplatform.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "studyplatform.wsgi:application"]

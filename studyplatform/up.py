@@ -154,6 +154,7 @@ def processes(environment: Mapping[str, str], data_dir: Path, port: int) -> list
     python = sys.executable
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     bind = ["--interface", "wsgi", "--host", HOST, "--port", str(port)]
+    bind.append("--no-access-log")  # addresses of links in messages let their reader in
     children = ["--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers", "--respawn-interval", "0.2"]
     web = [python, "-m", "granian", *bind, *children, "--workers-kill-timeout", "10", "studyplatform.wsgi:application"]
     celery = [python, "-m", "celery", "-A", "studyplatform.celery", "worker"]

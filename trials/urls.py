@@ -26,6 +26,7 @@ urlpatterns = [
     path("invitations/", invitations.invitations, name="invitations"),
     path("invitations/<int:number>/resend/", invitations.platform_invitation_resend, name="platform-invitation-resend"),
     path("invitations/<int:number>/revoke/", invitations.platform_invitation_revoke, name="platform-invitation-revoke"),
+    path("invitation/accept/", invitations.invitation_accept, name="invitation-accept"),
     path("invitation/<str:token>/", invitations.invitation, name="invitation"),
     path("outbox/", outbox.outbox, name="outbox"),
     path("outbox.csv", outbox.outbox_csv, name="outbox-csv"),

@@ -1,5 +1,6 @@
 """Invitations: one account for one link, by the rules that hold when it is taken up."""
 
+import logging
 import re
 from datetime import timedelta
 
@@ -86,8 +87,9 @@ def test_used_withdrawn_replaced_old_unknown_and_orphaned_links_answer_alike(tri
     for token in (used, withdrawn, replaced, old, orphaned, "inv_unknown"):
         with pytest.raises(NotFound):
             accept_invitation(token=token, name="X", password=GOOD)
-        answer = Client().get(reverse("invitation", kwargs={"token": token}))
-        posted = Client().post(reverse("invitation", kwargs={"token": token}), {"name": "X", "password": GOOD})
+        browser = Client()
+        answer = browser.get(reverse("invitation", kwargs={"token": token}), follow=True)
+        posted = browser.post(reverse("invitation-accept"), {"name": "X", "password": GOOD})
         assert answer.status_code == posted.status_code == 404
         pages[unmasked(answer)] = pages[unmasked(posted)] = token
     assert len(pages) == 1
@@ -101,8 +103,11 @@ def unmasked(answer) -> str:
 
 def test_the_page_sets_name_and_password_by_the_rules_and_opens_no_door_without_a_link(trial, investigator) -> None:
     token, browser = invite(trial, investigator, name="Ada"), Client()
-    address = reverse("invitation", kwargs={"token": token})
-    page = browser.get(address)
+    page, address = (
+        browser.get(reverse("invitation", kwargs={"token": token}), follow=True),
+        reverse("invitation-accept"),
+    )
+    assert page.redirect_chain == [(address, 302)]
     assert 'value="Ada"' in page.content.decode()
     assert page.headers["Cache-Control"].startswith("max-age=0")
     for weak in ("short", "new@example.org", "passwordpassword"[:14]):
@@ -119,12 +124,17 @@ def test_an_address_that_came_by_an_account_meanwhile_takes_the_role_signed_in(t
     person = accept_invitation(token=first, name="New", password=GOOD)
     with pytest.raises(InConflict):
         accept_invitation(token=second, name="Eve", password="another long password")
-    address = reverse("invitation", kwargs={"token": second})
-    assert b"Sign in" in Client().get(address).content
-    assert b"Sign out" in signed_in(investigator).post(address).content
+    address = reverse("invitation-accept")
+
+    def opened(browser: Client) -> Client:
+        browser.get(reverse("invitation", kwargs={"token": second}))
+        return browser
+
+    assert b"Sign in" in opened(Client()).get(address).content
+    assert b"Sign out" in opened(signed_in(investigator)).post(address).content
     with pytest.raises(NotFound):
         take_up_invitation(token=second, by=investigator)
-    assert signed_in(Actor(user=person)).post(address).status_code == 302
+    assert opened(signed_in(Actor(user=person))).post(address).status_code == 302
     assert {held.role for held in Membership.objects.filter(user=person)} == {"monitor", "data_manager"}
 
 
@@ -217,6 +227,18 @@ def test_an_invitation_to_see_arms_is_not_sent_again_by_who_may_not_give_the_rol
         invited.sha256,
         administrator.user,
     )
+
+
+def test_a_link_that_works_is_in_no_line_of_the_log(trial, investigator, caplog) -> None:
+    token, browser = invite(trial, investigator), Client()
+    caplog.set_level(logging.DEBUG)
+    link_address = reverse("invitation", kwargs={"token": token})
+    for method in (browser.get, browser.post, browser.put, browser.head):
+        assert method(link_address).headers["Location"] == reverse("invitation-accept")
+    assert browser.post(reverse("invitation-accept"), {"name": "A", "password": "short"}).status_code == 422
+    assert browser.put(reverse("invitation-accept")).status_code == 405
+    assert "/invitation/accept/" in caplog.text
+    assert token not in caplog.text
 
 
 def test_an_administrator_invites_to_the_platform(signed_in) -> None:

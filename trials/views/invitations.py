@@ -29,6 +29,9 @@ from trials.services.invitations import (
     unusable,
 )
 
+HELD_TOKEN = "invitation"  # noqa: S105 - a place, no token
+"""Where the session keeps the token of the link that was followed."""
+
 
 def link_of(request: HttpRequest) -> Callable[[str], str]:
     """Return what makes the full address at which a token is taken up."""
@@ -37,9 +40,21 @@ def link_of(request: HttpRequest) -> Callable[[str], str]:
 
 @login_not_required
 @never_cache
-@require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """Move the token out of the address, whatever it is worth: refused addresses are logged, and a token lets in.
+
+    Every method is led on, since an answer that this one is not possible would be logged with the address.
+    """
+    request.session[HELD_TOKEN] = token
+    return redirect("invitation-accept")
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation_accept(request: HttpRequest) -> HttpResponse:
     """Take an invitation up: with a new account, or with the one that the address has come by since."""
+    token = request.session.get(HELD_TOKEN, "")
     found = invitation_of(token)
     if found is None or not may_still_invite(found):
         return render(request, "trials/invitation_over.html", {"sentence": unusable().sentence}, status=404)
@@ -47,6 +62,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return _with_account(request, found, token)
     form = AcceptanceForm(found.email, request.POST or None, initial={"name": found.name})
     if form.is_valid() and accepted(form, lambda: accept_invitation(token=token, **form.cleaned_data)):
+        del request.session[HELD_TOKEN]
         messages.success(request, _("Your account is ready. Sign in with %(email)s.") % {"email": found.email})
         return redirect("account_login")
     status = 422 if request.method == "POST" else 200
@@ -58,6 +74,7 @@ def _with_account(request: HttpRequest, found: Invitation, token: str) -> HttpRe
     is_addressee = isinstance(request.user, User) and request.user.email == found.email
     if request.method == "POST" and is_addressee:
         taken = take_up_invitation(token=token, by=actor_of(request))
+        del request.session[HELD_TOKEN]
         messages.success(request, _("You have the role now."))
         return redirect("people", slug=taken.trial.slug) if taken.trial else redirect("home")
     return render(request, "trials/invitation_take_up.html", {"invitation": found, "is_addressee": is_addressee})
