@@ -6,6 +6,7 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 from trials.access import Actor
+from trials.models import OutgoingMessage
 from trials.services.messages import send_message
 
 SIGN_IN = Actor(process="sign-in")
@@ -18,5 +19,11 @@ class OutboxBackend(BaseEmailBackend):
         """Store each message once a recipient; return how many messages there were."""
         for message in email_messages:
             for address in message.recipients():
-                send_message(to=address, subject=str(message.subject), text=str(message.body), by=SIGN_IN)
+                send_message(
+                    to=address,
+                    subject=str(message.subject),
+                    text=str(message.body),
+                    by=SIGN_IN,
+                    kind=OutgoingMessage.Kind.ACCOUNT,
+                )
         return len(email_messages)

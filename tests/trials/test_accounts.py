@@ -9,17 +9,17 @@ from django.test import Client
 from django.urls import reverse
 
 from studyplatform.mail import OutboxBackend
-from tests.making import PASSWORD, PLATFORM
-from trials.models import OutgoingMessage, User
+from tests.making import PASSWORD, PLATFORM, make_administrator
+from trials.models import AuditEvent, OutgoingMessage, User
 from trials.services.people import create_account
 
 pytestmark = pytest.mark.django_db
 NEW = "another long enough password"
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, command: str = "create_administrator") -> str:
     out = StringIO()
-    call_command("create_administrator", *arguments, stdout=out)
+    call_command(command, *arguments, stdout=out)
     return out.getvalue()
 
 
@@ -83,3 +83,28 @@ def test_recovery_answers_alike_for_every_address_and_its_link_works_once() -> N
     assert sign_in(Client(), "ada@example.org", NEW)
     assert b"used before" in Client().get(path, follow=True).content
     assert OutgoingMessage.objects.filter(to="ada@example.org").count() == 2
+
+
+def test_no_administrator_takes_over_an_account_through_the_outbox(signed_in) -> None:
+    create_account(email="ada@example.org", name="Ada", password=PASSWORD, by=PLATFORM)
+    browser = signed_in(make_administrator())
+    Client().post(reverse("account_reset_password"), {"email": "ada@example.org"})
+    written = OutgoingMessage.objects.get(to="ada@example.org")
+    assert "/accounts/password/reset/key/" in written.text
+    for state in OutgoingMessage.State.values:
+        OutgoingMessage.objects.update(state=state)
+        shown = browser.get(reverse("outbox-message", kwargs={"number": written.pk}))
+        assert shown.status_code == 200
+        assert "/accounts/password/reset/key/" not in shown.content.decode()
+    assert "account_link" in shown.content.decode()
+
+
+def test_who_runs_the_server_makes_a_link_for_any_open_account() -> None:
+    person = create_account(email="ada@example.org", name="Ada", password=PASSWORD, by=PLATFORM)
+    path = re.search(r"http://127.0.0.1:8000(/\S+)", run("Ada@example.org", command="account_link"))[1]
+    assert AuditEvent.objects.get(verb="account.link_made").target_id == person.pk
+    assert set_password(Client(), path) == 302
+    assert sign_in(Client(), "ada@example.org", NEW)
+    assert b"used before" in Client().get(path, follow=True).content
+    with pytest.raises(CommandError, match="no open account"):
+        run("nobody@example.org", command="account_link")

@@ -97,7 +97,8 @@ def test_only_administrators_read_messages_and_it_is_recorded() -> None:
         user=create_account(email="a@example.org", name="A", password="x" * 20, by=PLATFORM, is_administrator=True)
     )
     assert LINK in read_message(message=message, by=administrator)
-    assert AuditEvent.objects.get(verb="message.read").actor_name == "A"
+    read = AuditEvent.objects.get(verb="message.read")
+    assert (read.actor_name, read.detail) == ("A", {"to": "ada@example.org", "subject": "Your invitation"})
     member = make_member(trial, "principal_investigator")
     for service in (read_message, resend_message):
         with pytest.raises(NotAllowed):
@@ -117,5 +118,8 @@ def test_what_was_given_up_is_tried_again_and_what_was_sent_is_not(broken_server
 
 def test_what_the_sign_in_pages_send_goes_the_same_way() -> None:
     OutboxBackend().send_messages([EmailMessage("Hello", "Text", to=["a@example.org", "b@example.org"])])
-    assert set(OutgoingMessage.objects.values_list("to", flat=True)) == {"a@example.org", "b@example.org"}
+    assert set(OutgoingMessage.objects.values_list("to", "kind")) == {
+        ("a@example.org", "account"),
+        ("b@example.org", "account"),
+    }
     assert mail.outbox == []

@@ -303,6 +303,7 @@ class Migration(migrations.Migration):
             name='OutgoingMessage',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('notice', 'Notice'), ('account', 'About an account')], default='notice', max_length=10)),
                 ('to', models.EmailField(max_length=254)),
                 ('subject', models.CharField(max_length=200)),
                 ('text', models.TextField(blank=True)),

@@ -21,6 +21,11 @@ class OutgoingMessage(models.Model):
         SENT = "sent", _("Sent")
         FAILED = "failed", _("Failed")
 
+    class Kind(models.TextChoices):
+        NOTICE = "notice", _("Notice")
+        ACCOUNT = "account", _("About an account")  # shown to nobody: its link would hand the account over
+
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.NOTICE)
     to = models.EmailField()
     subject = models.CharField(max_length=200)
     text = models.TextField(blank=True)

@@ -18,9 +18,9 @@ def messages_of(by: Actor, *, state: str = "", to: str = "") -> QuerySet[Outgoin
 
 
 def one_message(number: int, by: Actor) -> OutgoingMessage:
-    """Return one message."""
+    """Return one message, without its text."""
     require(by, Permission.OUTBOX_VIEW, None)
-    found = OutgoingMessage.objects.filter(pk=number).select_related("trial").first()
+    found = OutgoingMessage.objects.defer("text").filter(pk=number).select_related("trial").first()
     if found is None:
         raise NotFound("message_unknown", "There is no such message.")
     return found

@@ -23,15 +23,24 @@ log = logging.getLogger(__name__)
 RETRY_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360, 960))
 
 
-def send_message(*, to: str, subject: str, text: str, by: Actor, trial: Trial | None = None) -> None:
+def send_message(
+    *,
+    to: str,
+    subject: str,
+    text: str,
+    by: Actor,
+    trial: Trial | None = None,
+    kind: OutgoingMessage.Kind = OutgoingMessage.Kind.NOTICE,
+) -> None:
     """Store a message in the caller's transaction; it leaves once that is committed, if a mail server is set.
 
     The text may hold a single-use link, and stays out of the audit trail and the log. Neither subject nor text may
-    tell somebody's arm to a reader who is blinded.
+    tell somebody's arm to a reader who is blinded. What concerns the security of an account is of the kind `account`:
+    only its recipient reads it.
     """
     with audit.transaction(by=by) as event:
         one_line = " ".join(subject.split())[:200]
-        message = OutgoingMessage.objects.create(to=to.strip(), subject=one_line, text=text, trial=trial)
+        message = OutgoingMessage.objects.create(kind=kind, to=to.strip(), subject=one_line, text=text, trial=trial)
         event.record("message.written", trial=trial, target=message)
 
 
@@ -94,8 +103,11 @@ def resend_message(*, message: OutgoingMessage, by: Actor) -> None:
 
 
 def read_message(*, message: OutgoingMessage, by: Actor) -> str:
-    """Return the text of a message that was not sent yet, and record that it was read: its link works for a reader."""
+    """Return the text of a message that was not sent yet, and record who read what: its link works for a reader.
+
+    The text about an account is returned to nobody: an administrator could set the password of anybody.
+    """
     with audit.transaction(by=by) as event:
         require(by, Permission.OUTBOX_VIEW, None)
-        event.record("message.read", trial=None, target=message)
-    return message.text
+        event.record("message.read", trial=None, target=message, detail={"to": message.to, "subject": message.subject})
+    return "" if message.kind == OutgoingMessage.Kind.ACCOUNT else message.text

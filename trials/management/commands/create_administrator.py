@@ -5,21 +5,17 @@ from argparse import ArgumentParser
 from getpass import getpass
 from typing import Any
 
-from allauth.account.forms import default_token_generator
-from allauth.account.utils import user_pk_to_url_str
-from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
-from django.urls import reverse
 
 from trials.access import Actor
+from trials.management.password_links import password_link
 from trials.models import User
 from trials.services.people import create_account
 
 RUNNER = Actor(process="create_administrator")
-LINK_DAYS = settings.PASSWORD_RESET_TIMEOUT // 86400
 
 
 class Command(BaseCommand):
@@ -45,12 +41,12 @@ class Command(BaseCommand):
             person = create_account(email=email, name=name, password=password, by=RUNNER, is_administrator=True)
             self.stdout.write(f"{email} is an administrator now.")
             if password is None:
-                self._print_link(person, address)
+                self.stdout.write(password_link(person, address, by=RUNNER))
             return
         if not person.is_administrator:
             raise CommandError(f"{email} has an account in trials. Use another address for administration.")
         if reset:
-            self._print_link(person, address)
+            self.stdout.write(password_link(person, address, by=RUNNER))
         else:
             self.stdout.write(f"{email} is an administrator already. --reset prints a new link to set a password.")
 
@@ -68,14 +64,6 @@ class Command(BaseCommand):
         if getpass("The same again: ") != password:
             raise CommandError("The two passwords differ. Nothing was made.")
         return password
-
-    def _print_link(self, person: User, address: str) -> None:
-        place = (address or next(iter(settings.CSRF_TRUSTED_ORIGINS), "http://127.0.0.1:8000")).rstrip("/")
-        link = reverse(
-            "account_reset_password_from_key",
-            kwargs={"uidb36": user_pk_to_url_str(person), "key": default_token_generator.make_token(person)},
-        )
-        self.stdout.write(f"Set the password here, once, within {LINK_DAYS} days:\n{place}{link}")
 
 
 def _checked(email: str) -> str:
