@@ -41,7 +41,7 @@ def test_estimates_have_the_shape_of_the_contract_in_full_precision(client: Clie
         trial.data_version,
         trial.data_version,
     )
-    assert (body["stale"], body["method_version"], body["failed_since"]) == (False, "1", None)
+    assert (body["stale"], body["method_version"], body["failed_since"]) == (False, "2", None)
     assert body["plan"].startswith("sha256:")
     (estimate,) = body["estimates"]
     stored = trial.estimate_runs.get().estimates.get(
