@@ -42,7 +42,7 @@ UNION ALL
 -- One at a time: a mail server that does not answer then holds up nobody for long.
 (SELECT %(message)s, message.id, 0, message.attempts
 FROM trials_outgoingmessage message
-WHERE %(has_mail_server)s AND message.state = %(waiting)s AND message.due_at <= now()
+WHERE %(has_mail_server)s AND message.state = %(waiting)s AND message.due_at <= statement_timestamp()
 ORDER BY message.due_at LIMIT 1)
 ORDER BY 1, 2
 """

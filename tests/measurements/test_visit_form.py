@@ -256,9 +256,9 @@ def test_another_site_is_as_unknown_as_nobody(bench):
     assert token.sub(b"", foreign.content) == token.sub(b"", missing.content)
 
 
-@pytest.mark.parametrize("code", ["%00", "T-001-F%00", "%E2%80%8B"])
-def test_a_code_that_cannot_exist_is_not_found(coordinator, code):
-    assert coordinator.get(URL.replace("T-001-F", code)).status_code == 404
+@pytest.mark.parametrize(("code", "status"), [("%00", 400), ("T-001-F%00", 400), ("%E2%80%8B", 404)])
+def test_a_code_that_cannot_exist_is_refused(coordinator, code, status):
+    assert coordinator.get(URL.replace("T-001-F", code)).status_code == status
 
 
 def test_an_answer_that_does_not_print_is_told(leave):
