@@ -10,7 +10,6 @@ from measurements.models.result import Result
 from trials.models import AuditEvent, Participant, ParticipantEvent, Trial, Visit
 from trials.models.audit import CurrentEvent
 
-
 RULES = {
     "by_hand": _("A person"),
     "value_implausible": _("Rule: value outside the plausible range"),

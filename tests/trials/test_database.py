@@ -16,22 +16,19 @@ from trials.services.lifecycle import change_status
 from trials.services.randomization import randomize_participant
 
 MUTABLE = {
-    "trials.adverseevent",
-    "trials.arm", "trials.attendance", "trials.consentform", "trials.criterion", "trials.deviation",
-    "trials.groupmember", "trials.intervention", "trials.invitation", "trials.laboratory", "trials.laboratorycredential",
-    "trials.therapist", "trials.therapygroup",
-    "trials.laboratorycredential_trials", "trials.laboratorytrial", "trials.membership", "trials.participant",
-    "trials.participantidentity",
-    "trials.plannedoutcome", "trials.registration",
-    "trials.personaltoken", "trials.site", "trials.stratificationfactor", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit",
+    "trials.adverseevent", "trials.arm", "trials.attendance", "trials.consentform", "trials.criterion",
+    "trials.deviation", "trials.groupmember", "trials.intervention", "trials.invitation", "trials.laboratory",
+    "trials.laboratorycredential", "trials.laboratorycredential_trials", "trials.laboratorytrial",
+    "trials.membership", "trials.participant", "trials.participantidentity", "trials.personaltoken",
+    "trials.plannedoutcome", "trials.registration", "trials.site", "trials.stratificationfactor", "trials.therapist",
+    "trials.therapygroup", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit",
     "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",
 }  # fmt: skip
 APPEND_ONLY = {
-    "trials.allocation", "trials.auditevent", "trials.groupallocation", "trials.participantevent", "trials.randomizationscheme",
-    "trials.emergencyunblinding", "trials.protocolversion",
-    "measurements.heldrow", "measurements.idempotentanswer", "measurements.querynote", "measurements.result",
-    "measurements.session", "measurements.sessionretraction",
-    "measurements.sourceverification", "measurements.submission",
+    "trials.allocation", "trials.auditevent", "trials.emergencyunblinding", "trials.groupallocation",
+    "trials.participantevent", "trials.protocolversion", "trials.randomizationscheme", "measurements.heldrow",
+    "measurements.idempotentanswer", "measurements.querynote", "measurements.result", "measurements.session",
+    "measurements.sessionretraction", "measurements.sourceverification", "measurements.submission",
     "analytics.analysisplan", "analytics.armdescription", "analytics.effectestimate", "analytics.estimaterun",
 }  # fmt: skip
 SEALED = {"trials.allocationslot", "trials.sealedseed"}

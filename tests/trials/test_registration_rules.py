@@ -156,7 +156,8 @@ SEALED = (
     "DELETE FROM trials_site WHERE trial_id = %(trial)s",
     "DELETE FROM trials_intervention",
     "UPDATE trials_intervention SET type = 'psychoeducation'",
-    "UPDATE trials_intervention SET arm_id = (SELECT id FROM trials_arm WHERE trial_id = %(draft)s AND code = 'waitlist')"
+    "UPDATE trials_intervention SET arm_id ="
+    " (SELECT id FROM trials_arm WHERE trial_id = %(draft)s AND code = 'waitlist')"
     " WHERE arm_id IN (SELECT id FROM trials_arm WHERE trial_id = %(trial)s)",
     "UPDATE trials_trial SET randomization_method = 'simple' WHERE id = %(trial)s",
     "UPDATE trials_trial SET is_open_label = NOT is_open_label WHERE id = %(trial)s",

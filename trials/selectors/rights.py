@@ -164,7 +164,9 @@ def render_markdown() -> str:
         "From unblinding on": Trial(status=Trial.Status.UNBLINDED),
     }
     for heading, trial in designs.items():
-        rows: list[tuple[Any, Sequence[Reach]]] = [(BLINDED_WORDS[each], _reaches(each, trial)) for each in BLINDED_WORDS]
+        rows: list[tuple[Any, Sequence[Reach]]] = [
+            (BLINDED_WORDS[each], _reaches(each, trial)) for each in BLINDED_WORDS
+        ]
         lines += ["", f"## Arms and effects: {heading.lower()}", "", *_table(rows)]
     closed = Trial(status=Trial.Status.RECRUITING, is_open_label=False)
     for group, rights in _rights(closed).items():
