@@ -42,6 +42,7 @@ from trials.models import (
     Visit,
 )
 from trials.permissions import Permission, Role
+from trials.services.deviations import Place
 from trials.services.enrollment import record_consent, screen_participant
 from trials.services.people import create_account
 from trials.services.randomization import randomize_participant
@@ -242,7 +243,7 @@ def arguments(service: Callable[..., Any], rows: dict[type, Any], by: Actor) -> 
     hints = typing.get_type_hints(service)
     given: dict[str, Any] = {"by": by}
     for name, parameter in inspect.signature(service).parameters.items():
-        is_left_out = parameter.default is not inspect.Parameter.empty and name != "trial"
+        is_left_out = parameter.default is not inspect.Parameter.empty and name not in {"trial", "place"}
         if name == "by" or parameter.kind is KEYWORDS or is_left_out:
             continue
         given[name] = argument(service, name, hints[name], rows)
@@ -255,6 +256,8 @@ def argument(service: Callable[..., Any], name: str, hint: Any, rows: dict[type,
         return rows[kinds[0]]
     if name == "trials":
         return [rows[Trial]]
+    if hint is Place:
+        return Place(site=rows[Site])
     if name in NAMED:
         return TO.get(service.__name__, NAMED[name]) if name == "to" else NAMED[name]
     return {str: "x", int: 1, bool: True}.get(hint, object())
