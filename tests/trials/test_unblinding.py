@@ -10,7 +10,7 @@ from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import AuditEvent, EmergencyUnblinding, OutgoingMessage, Participant, ParticipantEvent, Trial
 from trials.selectors.participants import allocated_arm
-from trials.selectors.unblindings import people_to_notify
+from trials.selectors.unblindings import people_to_notify, unblindings_by_person
 from trials.services.design import ArmDesign
 from trials.services.enrollment import record_consent, screen_participant
 from trials.services.lifecycle import change_status
@@ -134,6 +134,24 @@ def test_where_nobody_watches_any_other_member_is_told() -> None:
     assert list(people_to_notify(person, coordinator)) == [statistician.user]
     monitor = make_member(trial, "monitor")
     assert list(people_to_notify(person, coordinator)) == [monitor.user]
+
+
+def test_from_the_third_by_one_person_on_the_board_is_told_too(signed_in) -> None:
+    trial = blinded_trial()
+    coordinator, monitor = make_member(trial, "coordinator"), make_member(trial, "monitor")
+    board, colleague = make_member(trial, "monitoring_board"), make_member(trial, "principal_investigator")
+    to_board = OutgoingMessage.objects.filter(to=board.user.email)
+    opened(randomized(trial), colleague, monitor)
+    for told in (0, 0, 1, 2):
+        opened(randomized(trial), coordinator, monitor)
+        assert to_board.count() == told
+    assert "unblinding 4 by Coordinator" in to_board.first().text + to_board.last().text
+    assert not any("anary" in message.text for message in to_board.all())
+    opened(randomized(trial), coordinator, board)
+    assert to_board.count() == 3
+    assert unblindings_by_person(trial, monitor) == [("Coordinator", 5), ("Principal Investigator", 1)]
+    page = signed_in(monitor).get("/trials/t/unblindings/").content.decode()
+    assert '<th scope="row">Coordinator</th><td class="number">5</td>' in page
 
 
 @pytest.mark.parametrize("to", ["follow_up", "locked"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from trials.access import Actor, has_permission, require, sites_where
 from trials.models import EmergencyUnblinding, Participant, Trial, User
@@ -27,6 +27,18 @@ def people_to_notify(participant: Participant, by: Actor) -> QuerySet[User]:
         members = members.exclude(pk=by.user.pk)
     watching = members.filter(pk__in=_members(participant, WATCHING))
     return (watching if watching.exists() else members.filter(pk__in=_members(participant, Role))).order_by("name")
+
+
+def board_of(participant: Participant, by: Actor) -> QuerySet[User]:
+    """Return the monitoring board of a participant's trial, without `by`."""
+    board = User.objects.filter(is_active=True, pk__in=_members(participant, [Role.MONITORING_BOARD]))
+    return (board.exclude(pk=by.user.pk) if by.user is not None else board).order_by("name")
+
+
+def unblindings_by_person(trial: Trial, by: Actor) -> list[tuple[str, int]]:
+    """Return how many of the unblindings that `by` sees each person made, most first."""
+    shown = unblindings_of(trial, by).order_by().values_list("unblinded_by__name").annotate(count=Count("pk"))
+    return list(shown.values_list("unblinded_by__name", "count").order_by("-count", "unblinded_by__name"))
 
 
 def _members(participant: Participant, roles: Iterable[str]) -> set[int]:

@@ -1,5 +1,6 @@
 """Opening one participant's arm in an emergency: for a reason, told to somebody else, and never forgotten."""
 
+from collections.abc import Iterable
 from datetime import date
 
 from django.utils.translation import gettext as _
@@ -9,16 +10,20 @@ from trials.access import Actor, require
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import Allocation, Arm, EmergencyUnblinding, Participant, ParticipantEvent, User
 from trials.permissions import Permission
-from trials.selectors.unblindings import people_to_notify
+from trials.selectors.unblindings import board_of, people_to_notify
 from trials.services.enrollment import require_past
 from trials.services.messages import send_message
+
+MANY = 3
+"""From this unblinding by one person in a trial on, the monitoring board is told of each."""
 
 
 def unblind_participant(*, participant: Participant, reason: str, notify: User, by: Actor, on: date) -> Arm:
     """Open the arm of one randomized participant to `by`, and tell `notify` that it was; return the arm.
 
     It works in every state of the trial. Only the answer holds the arm: neither record, event, audit trail nor message
-    does. Asked again by the same person, the arm is returned and nothing is written a second time but the question.
+    does. From the third by one person in a trial on, the monitoring board is told too. Asked again by the same person,
+    the arm is returned and nothing is written a second time but the question.
     The caller has checked the person's password.
 
     Raises:
@@ -41,6 +46,8 @@ def unblind_participant(*, participant: Participant, reason: str, notify: User, 
             event.record("participant.unblinding_repeated", trial=trial, target=participant)
             return allocation.arm
         _check(participant, reason, notify, by, on)
+        # Those of one person come one after the other, so that none is miscounted.
+        User.objects.select_for_update(no_key=True).get(pk=by.user.pk)
         EmergencyUnblinding.objects.create(
             trial=trial,
             participant=participant,
@@ -52,7 +59,8 @@ def unblind_participant(*, participant: Participant, reason: str, notify: User, 
         ParticipantEvent.objects.create(
             trial=trial, participant=participant, kind=ParticipantEvent.Kind.UNBLINDED, occurred_on=on
         )
-        _notify(participant, reason, notify, by)
+        _notify(participant, reason, [notify], by)
+        _notify_board(participant, reason, notify, by)
         event.record("participant.unblinded", trial=trial, target=participant, detail={"notified": notify.name})
     return allocation.arm
 
@@ -67,21 +75,31 @@ def _check(participant: Participant, reason: str, notify: User, by: Actor, on: d
         )
 
 
-def _notify(participant: Participant, reason: str, notify: User, by: Actor) -> None:
+def _notify_board(participant: Participant, reason: str, notify: User, by: Actor) -> None:
+    """Tell the monitoring board of one who opens arms again and again, and how many they are."""
+    count = EmergencyUnblinding.objects.filter(trial=participant.trial, unblinded_by=by.user).count()
+    if count >= MANY:
+        more = _("It is unblinding %(count)d by %(who)s in this trial.") % {"count": count, "who": by.name}
+        board = board_of(participant, by).exclude(pk=notify.pk)
+        _notify(participant, reason, board, by, more=f"{more}\n\n")
+
+
+def _notify(participant: Participant, reason: str, people: Iterable[User], by: Actor, *, more: str = "") -> None:
     told = {
         "who": by.name,
         "participant": participant.code,
         "trial": participant.trial.title,
         "reason": reason.strip(),
     }
-    send_message(
-        to=notify.email,
-        subject=_("Emergency unblinding of %(participant)s in %(trial)s") % told,
-        text=_(
-            "%(who)s opened the arm of %(participant)s in %(trial)s in an emergency.\n\nReason: %(reason)s\n\n"
-            "This message does not say which arm it is, and everybody else stays blinded."
+    text = _(
+        "%(who)s opened the arm of %(participant)s in %(trial)s in an emergency.\n\nReason: %(reason)s\n\n"
+        "%(more)sThis message does not say which arm it is, and everybody else stays blinded."
+    ) % (told | {"more": more})
+    for person in people:
+        send_message(
+            to=person.email,
+            subject=_("Emergency unblinding of %(participant)s in %(trial)s") % told,
+            text=text,
+            by=by,
+            trial=participant.trial,
         )
-        % told,
-        by=by,
-        trial=participant.trial,
-    )

@@ -14,7 +14,7 @@ from trials.models import Participant
 from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
 from trials.selectors.trials import visible_trial
-from trials.selectors.unblindings import unblindings_of
+from trials.selectors.unblindings import unblindings_by_person, unblindings_of
 from trials.services.unblinding import unblind_participant
 
 PER_PAGE = 50
@@ -56,4 +56,5 @@ def unblindings(request: HttpRequest, slug: str) -> HttpResponse:
     by = actor_of(request)
     trial = visible_trial(slug, by)
     page = Paginator(unblindings_of(trial, by), PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "trials/unblindings.html", {"trial": trial, "page": page})
+    context = {"trial": trial, "page": page, "people": unblindings_by_person(trial, by)}
+    return render(request, "trials/unblindings.html", context)
