@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 import re
 from collections import Counter
 from datetime import date, timedelta
@@ -93,6 +94,101 @@ def test_what_was_measured_after_a_cross_over_is_not_analysed() -> None:
     pooled = trial_flow(trial, make_member(trial, "monitor")).arms[0]
     assert pooled.outcomes[0].analysed == 12
     assert pooled.counts.crossed_over is None
+
+
+def cross_over(who, on: date) -> None:
+    with audit.transaction(by=PLATFORM) as event:
+        ParticipantEvent.objects.create(trial=who.trial, participant=who, kind="crossed_over", occurred_on=on)
+        event.record("participant.crossed_over", trial=who.trial, target=who)
+
+
+def left_out_of(trial: Trial, role: str) -> Counter:
+    flow = trial_flow(trial, make_member(trial, role))
+    return sum((Counter(dict(arm.outcomes[0].left_out)) for arm in flow.arms), start=Counter())
+
+
+def test_after_cross_over_is_who_has_a_value_that_is_left_out_for_it() -> None:
+    trial = with_primary(fill_trial(4, is_open_label=False))
+    measured, unmeasured = randomize(trial, "leeds"), randomize(trial, "leeds")
+    for who in (measured, unmeasured):
+        cross_over(who, who.randomized_on + timedelta(days=150))
+    row = values_of(trial, "six_months", ["IL6"])[0] | {"participant": measured.code}
+    post(trial, [row | {"collected_at": f"{measured.randomized_on + timedelta(days=160)}T08:00:00Z"}])
+    assert left_out_of(trial, "monitoring_board") == {"crossed_over": 1, "no_value": 1}
+    assert left_out_of(trial, "monitor") == {"no_baseline": 1, "no_value": 1}
+
+
+@pytest.mark.parametrize("kind", ["died", "follow_up_withdrawn", "lost_to_follow_up"])
+def test_who_left_after_the_visit_was_due_did_not_miss_it_for_that(kind) -> None:
+    trial = with_primary(fill_trial(2, is_open_label=False))
+    for days, came in ((195, False), (196, False), (10, True)):
+        who = randomize(trial, "leeds")
+        on = who.randomized_on + timedelta(days=days)
+        record_event(participant=who, kind=kind, by=PLATFORM, on=on, reason="x")
+        if came:
+            with audit.transaction(by=PLATFORM) as event:
+                visit = trial.visits.get(code="six_months")
+                Attendance.objects.create(trial=trial, participant=who, visit=visit, attended_on=on)
+                event.record("visit.attended", trial=trial, target=who)
+    for role in ("monitoring_board", "monitor"):
+        assert left_out_of(trial, role) == {kind: 1, "no_value": 2}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_what_was_measured_again_the_engine_s_measurement_counts(seed) -> None:
+    chance = random.Random(seed)
+    trial = with_primary(fill_trial(20, is_open_label=False))
+    rows = []
+    for visit in ("baseline", "six_months"):
+        for row in values_of(trial, visit, ["IL6"]):
+            for run in chance.sample(["b", "c"], chance.randint(0, 2)):
+                for replicate in range(1, chance.randint(2, 4)):
+                    value = chance.choice(["0", "2.5", "3.5", "4.5", "5.5", "1.5"])
+                    day = chance.choice([None, today() - timedelta(days=1), today() - timedelta(days=2)])
+                    again = row | {"run": run, "replicate": str(replicate), "value": value}
+                    rows.append(again | ({"collected_at": f"{day}T08:00:00Z"} if day else {}))
+    post(trial, rows)
+    recompute_estimates(trial=trial, by=PLATFORM)
+    estimate = EffectEstimate.objects.get(role="primary", method="ancova_hc3", measure="log_difference")
+    flow = trial_flow(trial, make_member(trial, "unblinded_statistician"))
+    assert {arm.counts.code: arm.outcomes[0].analysed for arm in flow.arms} == estimate.n
+    assert left_out_of(trial, "monitoring_board") == {"no_logarithm": 20 - sum(estimate.n.values())}
+    assert sum(estimate.n.values()) < 20
+
+
+def test_where_groups_were_randomized_nothing_is_called_analysed(client: Client) -> None:
+    trial = make_trial(factors={}, sites=("leeds",), randomization_unit="group")
+    add_biomarkers(trial=trial, biomarkers=["IL6"], by=PLATFORM)
+    flow = trial_flow(with_primary(trial), make_member(trial, "monitoring_board"))
+    headings = [row[0] for row in flow_table(flow).rows]
+    assert any(heading.startswith("With both values: ") for heading in headings)
+    client.force_login(make_member(trial, "monitor").user)
+    page = read(client, "/trials/t/flow/")
+    assert "nalysed:" not in page
+    assert "of 0 analysed" not in page
+    assert client.get("/api/v1/trials/t/consort/").json()["is_analysed"] is False
+
+
+def test_page_and_api_agree_on_what_was_received_and_what_became_of_everybody(client: Client) -> None:
+    trial = eventful()
+    board = make_member(trial, "monitoring_board")
+    client.force_login(board.user)
+    told = [arm["received"] for arm in client.get("/api/v1/trials/t/consort/").json()["arms"]]
+    assert told == [None, None]
+    treated = trial.participants.filter(allocation__arm__code=INTERVENTION).order_by("-number").first()
+    happen(trial, treated.number, "intervention_started")
+    answer = client.get("/api/v1/trials/t/consort/").json()
+    table = flow_table(trial_flow(trial, board)).rows
+    follow_up = [row[0] for row in table].index("Follow-up")
+    analysis = next(number for number, row in enumerate(table) if row[0].startswith("Analysed"))
+    rows = {row[0]: row[1:] for row in table[:analysis]}
+    assert follow_up < [row[0] for row in table].index("Completed") < analysis
+    by_name = {"Received as allocated": "received", "Still in follow-up": "followed", "Completed": "completed"}
+    by_name["Use of data withdrawn"] = "data_use_withdrawn"
+    assert answer["arms"][0]["received"] == 1
+    assert answer["arms"][1]["received"] == answer["arms"][1]["allocated"]
+    for words, name in by_name.items():
+        assert rows[words] == [str(arm[name]) for arm in answer["arms"]]
 
 
 def test_who_is_still_awaited_is_not_missing() -> None:

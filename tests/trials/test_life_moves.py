@@ -252,7 +252,10 @@ def people_in(trial: Trial):
 @pytest.mark.parametrize(
     ("state", "works"),
     [
-        (("recruiting", "open"), {"screen", "exclude", "consent", "randomize", "agree", "happen", "withdraw", "attend"}),
+        (
+            ("recruiting", "open"),
+            {"screen", "exclude", "consent", "randomize", "agree", "happen", "withdraw", "attend"},
+        ),
         (("recruiting", "frozen"), {"screen", "exclude", "consent", "randomize", "agree", "withdraw"}),
         (("follow_up", "open"), {"exclude", "agree", "happen", "withdraw", "attend"}),
         (("follow_up", "frozen"), {"exclude", "agree", "withdraw"}),

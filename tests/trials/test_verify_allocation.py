@@ -24,7 +24,7 @@ def unblinded_trial(count: int = 9):
     for number in range(count):
         site = list(trial.sites.all())[number % 2]
         participant = screen_participant(trial=trial, site=site, by=PLATFORM, screened_on=DAY)
-        participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1")
+        participant = record_consent(participant=participant, by=PLATFORM, on=DAY, version="1.0")
         randomize_participant(participant=participant, by=PLATFORM, levels={"sex": "FM"[number % 3 % 2]}, on=DAY)
     for to in ("follow_up", "locked", "unblinded"):
         trial = change_status(trial=trial, to=to, by=PLATFORM, reason="planned")
