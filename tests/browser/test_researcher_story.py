@@ -29,9 +29,9 @@ def design(page: Page) -> None:
     page.get_by_label("Short name").fill("calm-nights")
     page.get_by_label("Prefix of study codes").fill("CN")
     arms = [page.get_by_role("group", name=f"Arm {number}", exact=True) for number in (1, 2)]
-    arms[0].get_by_label("Name").fill("CBT")
+    arms[0].get_by_label(re.compile("^Name")).fill("CBT")
     arms[0].get_by_label("Intervention type").select_option("cbt")
-    arms[1].get_by_label("Name").fill("Waitlist")
+    arms[1].get_by_label(re.compile("^Name")).fill("Waitlist")
     page.get_by_role("group", name="Site 1", exact=True).get_by_label("Name").fill("Leeds")
     page.get_by_label("Open label").check()
     page.get_by_label("Planned number of participants").fill("40")

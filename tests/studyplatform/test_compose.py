@@ -56,8 +56,8 @@ def test_migrations_run_as_the_owner() -> None:
 def test_every_secret_comes_from_outside_and_is_required_where_nothing_works_without_it() -> None:
     named = set(re.findall(r"\$\{(\w+)", TEXT))
     required = set(re.findall(r"\$\{(\w+):\?", TEXT))
-    # Without a key for identifiers none are kept, and everything else works.
-    assert named - required == {"PORT", "STUDYPLATFORM_IDENTIFIER_KEY"}
+    # Without a key for identifiers none are kept, without a mail server messages stay in the outbox.
+    assert named - required == {"PORT", "STUDYPLATFORM_IDENTIFIER_KEY", "EMAIL_URL", "STUDYPLATFORM_MAIL_FROM"}
     secrets = re.findall(r"^\s+\w*(?:PASSWORD|KEY): (.*)$", TEXT, re.MULTILINE)
     assert secrets
     assert all(value.startswith("${") for value in secrets)

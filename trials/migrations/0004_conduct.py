@@ -466,7 +466,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='adverseevent',
-            constraint=models.UniqueConstraint(fields=('trial', 'key'), name='an_adverse_event_form_is_saved_once'),
+            constraint=models.UniqueConstraint(fields=('participant', 'key'), name='an_adverse_event_form_is_saved_once'),
         ),
         migrations.AddConstraint(
             model_name='adverseevent',

@@ -78,7 +78,7 @@ class AdverseEvent(models.Model):
             models.UniqueConstraint(
                 fields=["participant", "number"], name="an_adverse_event_is_numbered_within_its_participant"
             ),
-            models.UniqueConstraint(fields=["trial", "key"], name="an_adverse_event_form_is_saved_once"),
+            models.UniqueConstraint(fields=["participant", "key"], name="an_adverse_event_form_is_saved_once"),
             models.CheckConstraint(
                 condition=Q(is_serious=False, criteria=[]) | (Q(is_serious=True) & ~Q(criteria=[])),
                 name="a_serious_event_names_its_criteria",

@@ -101,9 +101,24 @@ def _columns(particulars: Particulars) -> dict[str, object]:
 def _check(participant: Participant, particulars: Particulars) -> None:
     if not particulars.term.strip():
         raise _refused("term_missing", "Name the event. Nothing was saved.", "term")
+    _check_words(particulars)
     _check_dates(participant, particulars)
     _check_seriousness(particulars)
     _check_outcome(particulars)
+
+
+WORDS = {
+    "severity": AdverseEvent.Severity,
+    "relatedness": AdverseEvent.Relatedness,
+    "outcome": AdverseEvent.Outcome,
+}
+
+
+def _check_words(particulars: Particulars) -> None:
+    for field, known in WORDS.items():
+        word = getattr(particulars, field)
+        if word not in known.values:
+            raise _refused("word_unknown", f"“{word}” is no {field}. Choose {', '.join(known.values)}.", field)
 
 
 def _check_dates(participant: Participant, particulars: Particulars) -> None:
