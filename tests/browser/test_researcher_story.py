@@ -54,7 +54,7 @@ def recruit(trial: Trial, count: int) -> list[Participant]:
     for _ in range(count):
         participant = screen_participant(trial=trial, site=trial.sites.get(), by=PLATFORM, screened_on=day)
         participant = record_consent(participant=participant, by=PLATFORM, on=day, version="1.0")
-        randomize_participant(participant=participant, by=PLATFORM, on=day)
+        participant = randomize_participant(participant=participant, by=PLATFORM, on=day).participant
         for visit, on in (("baseline", day), ("six_months", day + timedelta(days=183))):
             record_attendance(participant=participant, visit=trial.visits.get(code=visit), by=PLATFORM, attended_on=on)
         people.append(participant)
@@ -88,7 +88,6 @@ def enrol(page: Page) -> None:
     page.goto("/trials/calm-nights/enrol/")
     page.get_by_role("radio", name="Yes").check()
     page.get_by_role("button", name="Record the screening").click()
-    page.get_by_label("Version of the information sheet").fill("1.0")
     page.get_by_role("button", name="Record consent").click()
     expect(page.locator("main")).to_contain_text("cannot be undone")
     page.get_by_role("button", name="Randomize").click()
