@@ -241,7 +241,7 @@ def test_bodies_that_no_client_writes_are_refused(with_token, path, body) -> Non
     assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
 
 
-@pytest.mark.parametrize("code", ["%00", "T%00", "T%0A", "T%F0%9F%98%80", "T" * 41])
+@pytest.mark.parametrize("code", ["T%0A", "T%F0%9F%98%80", "T" * 41])
 def test_a_code_that_cannot_be_one_is_no_address(with_token, code) -> None:
     client = with_token(make_member(make_trial(), "coordinator"))
     answer = client.post(f"/api/v1/trials/t/participants/{code}/randomize/", {}, format="json")
