@@ -88,9 +88,7 @@ def test_what_cannot_be_estimated_says_why(client: Client) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(
-    "query", ["biomarker=nothing", "visit=%F0%9F%92%89", "method='--", "measure="]
-)
+@pytest.mark.parametrize("query", ["biomarker=nothing", "visit=%F0%9F%92%89", "method='--", "measure="])
 def test_an_unknown_filter_matches_nothing(client: Client, query: str) -> None:
     trial = computed()
     status, body = answer_of(client, make_member(trial, "monitoring_board"), f"{trial.slug}/estimates/?{query}")
