@@ -218,6 +218,7 @@ class TestRefused:
                 visit=bench.trial.visits.get(code="baseline"),
                 attended_on="2026-03-01",
                 locked_at="2026-03-02T00:00Z",
+                locked_by="Mara Quist",
             )
             event.record("visit.locked", trial=bench.trial)
         assert error_of(bench.post([IL6]))["code"] == "visit_locked"

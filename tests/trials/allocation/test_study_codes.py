@@ -1,6 +1,7 @@
 """Study codes and their check characters."""
 
 from itertools import pairwise
+from string import ascii_uppercase
 
 import pytest
 from hypothesis import given
@@ -82,12 +83,16 @@ def test_all_swaps_of_neighbours_are_found_but_the_few_of_the_standard():
     assert {high - low for _, high, low in missed} <= {1, 35}
 
 
-@pytest.mark.parametrize("prefix", ["PNI", "T", "P", "CALM", "A1"])
+@pytest.mark.parametrize("prefix", [*ascii_uppercase, "PNI", "CALM", "A1"])
 def test_swaps_in_the_codes_of_a_trial_are_found(prefix):
-    """The few that are let through exchange two consecutive digits, in at most one code of a hundred."""
+    """The few that are let through exchange two consecutive digits, in at most three codes of a hundred.
+
+    Which pair passes depends on the running product, hence on the prefix: at its end one pair of digits may pass
+    (56 and 65 after "P"), and that pair begins 20 codes of 999.
+    """
     codes = [format_code(prefix, number) for number in range(1, 1000)]
     passed = [code for code in codes for swap in swaps(code) if is_study_code(swap, prefix)]
-    assert len(passed) <= 10
+    assert len(passed) <= 30
     for code in passed:
         digits = [int(digit) for digit in code.removeprefix(f"{prefix}-")[:3]]
         assert 1 in {abs(one - other) for one, other in pairwise(digits)}
