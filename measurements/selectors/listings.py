@@ -104,7 +104,8 @@ def specimens_visible_to(by: Actor, trial: Trial, *, awaiting_results: bool = Fa
     if not awaiting_results:
         return found
     measured = Result.objects.filter(specimen=OuterRef(OuterRef("pk")), biomarker=OuterRef("pk"))
-    missing = Biomarker.objects.filter(trial=trial, specimen_type=OuterRef("specimen_type")).filter(~Exists(measured))
+    missing = Biomarker.objects.filter(trial=trial, specimen_type=OuterRef("specimen_type"), is_awaited=True)
+    missing = missing.filter(~Exists(measured))
     return found.filter(Exists(missing), participant__data_use_withdrawn=False)
 
 
@@ -112,7 +113,8 @@ def awaited(trial: Trial, specimens: Iterable[Specimen]) -> dict[int, list[str]]
     """Return, by specimen, the codes of the biomarkers of its kind that have no result."""
     listed = list(specimens)
     by_kind: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for key, code, kind in Biomarker.objects.filter(trial=trial).values_list("pk", "code", "specimen_type"):
+    expected = Biomarker.objects.filter(trial=trial, is_awaited=True)
+    for key, code, kind in expected.values_list("pk", "code", "specimen_type"):
         by_kind[kind].append((key, code))
     pairs = set(Result.objects.filter(specimen__in=listed).values_list("specimen_id", "biomarker_id"))
     return {

@@ -41,7 +41,7 @@ WITH {PLANNED}, done AS (
     FROM planned a
     JOIN trials_participant p ON p.id = a.participant_id
     JOIN trials_visit v ON v.id = a.visit_id
-    JOIN measurements_biomarker b ON b.trial_id = p.trial_id
+    JOIN measurements_biomarker b ON b.trial_id = p.trial_id AND b.is_awaited
     LEFT JOIN done ON (done.participant_id, done.visit_id, done.biomarker_id) = (p.id, v.id, b.id)
     LEFT JOIN asked ON (asked.participant_id, asked.visit_id, asked.biomarker_id) = (p.id, v.id, b.id)
     LEFT JOIN drawn ON (drawn.participant_id, drawn.visit_id, drawn.specimen_type) = (p.id, v.id, b.specimen_type)
