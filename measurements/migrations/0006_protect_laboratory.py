@@ -2,8 +2,64 @@
 
 from django.db import migrations
 
+from trials.database import append_only, bookkeeping, mutable, read_only
+
+# Every change of what is known of a specimen leaves an event: written here, so that no way in can forget one.
+SPECIMEN_EVENTS = """
+CREATE FUNCTION record_specimen_events() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    kinds text[] := '{}';
+    kind text;
+    moment timestamptz;
+BEGIN
+    IF TG_TABLE_SCHEMA <> 'public' THEN
+        RAISE EXCEPTION 'no table of the platform: %.%', TG_TABLE_SCHEMA, TG_TABLE_NAME
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF NEW.drawn_at IS DISTINCT FROM OLD.drawn_at THEN kinds := kinds || 'drawn'::text; END IF;
+    IF NEW.shipped_at IS DISTINCT FROM OLD.shipped_at THEN kinds := kinds || 'shipped'::text; END IF;
+    IF NEW.received_at IS DISTINCT FROM OLD.received_at
+        AND NOT (NEW.received_at IS NULL AND NEW.shipped_at IS DISTINCT FROM OLD.shipped_at) THEN
+        kinds := kinds || 'received'::text;
+    END IF;
+    IF NEW.condition IS DISTINCT FROM coalesce(OLD.condition, '') AND NOT 'received' = ANY(kinds) THEN
+        kinds := kinds || 'condition'::text;
+    END IF;
+    IF NEW.place IS DISTINCT FROM coalesce(OLD.place, '') AND NEW.place <> '' THEN
+        kinds := kinds || 'stored'::text;
+    END IF;
+    IF NEW.destroyed_at IS DISTINCT FROM OLD.destroyed_at THEN kinds := kinds || 'destroyed'::text; END IF;
+    FOREACH kind IN ARRAY kinds LOOP
+        moment := CASE kind
+            WHEN 'drawn' THEN NEW.drawn_at WHEN 'shipped' THEN NEW.shipped_at WHEN 'received' THEN NEW.received_at
+            WHEN 'destroyed' THEN NEW.destroyed_at ELSE now() END;
+        INSERT INTO measurements_specimenevent (specimen_id, kind, at, condition, place, note, shipment_id)
+        VALUES (NEW.id, kind, moment, CASE WHEN kind IN ('received', 'condition') THEN NEW.condition ELSE '' END,
+            CASE WHEN kind = 'stored' THEN NEW.place ELSE '' END, NEW.note,
+            CASE WHEN kind IN ('shipped', 'received') THEN NEW.shipment_id END);
+    END LOOP;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION record_specimen_events() FROM PUBLIC;
+CREATE TRIGGER record_specimen_events AFTER INSERT OR UPDATE ON measurements_specimen
+    FOR EACH ROW EXECUTE FUNCTION record_specimen_events();
+CREATE TRIGGER refuse_change_measurements_specimenevent BEFORE UPDATE OR DELETE ON measurements_specimenevent
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_truncate_measurements_specimenevent BEFORE TRUNCATE ON measurements_specimenevent
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("measurements", "0005_laboratory"), ("trials", "0002_protect")]
 
-    operations = []
+    operations = [
+        mutable("measurements_shipment"),
+        append_only("measurements_heldrowoutcome", "measurements_shipmentline"),
+        read_only("measurements_specimenevent"),
+        migrations.RunSQL(SPECIMEN_EVENTS, migrations.RunSQL.noop),
+        append_only("measurements_submissionfile"),
+        mutable("measurements_columnmapping"),
+        bookkeeping("measurements_upload"),
+    ]

@@ -1,10 +1,10 @@
-"""Measurable quantities of a trial, and the laboratories' methods for them."""
+"""Measurable quantities of a trial."""
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from trials.models import Laboratory, Trial
+from trials.models import Trial
 
 
 class Biomarker(models.Model):
@@ -46,6 +46,10 @@ class Biomarker(models.Model):
     may_be_negative = models.BooleanField(default=False)
     aliases = models.JSONField(default=list, blank=True)
     specimen_type = models.CharField(max_length=20, default="serum")
+    is_awaited = models.BooleanField(
+        default=True,
+        help_text=_("Whether everybody is expected to have it; what only a therapy can bring is awaited of nobody."),
+    )
     loinc = models.CharField(max_length=12, blank=True)
     loinc_source = models.CharField(max_length=200, blank=True)
     loinc_verified = models.BooleanField(default=False)
@@ -63,31 +67,3 @@ class Biomarker(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Assay(models.Model):
-    """A laboratory's method for a biomarker, in one version, with its limits in its own unit."""
-
-    trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="assays")
-    laboratory = models.ForeignKey(Laboratory, on_delete=models.PROTECT, related_name="assays")
-    biomarker = models.ForeignKey(Biomarker, on_delete=models.PROTECT, related_name="assays")
-    code = models.SlugField(max_length=40)
-    method = models.CharField(max_length=200, blank=True)
-    version = models.CharField(max_length=40, default="1")
-    unit = models.CharField(max_length=30)
-    lower_limit_of_detection = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
-    lower_limit_of_quantification = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
-    upper_limit_of_quantification = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
-    valid_from = models.DateField(null=True, blank=True)
-    valid_to = models.DateField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["trial", "laboratory", "biomarker", "code"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["trial", "laboratory", "code", "version"], name="an_assay_version_is_unique_in_its_laboratory"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.code} ({self.version})"

@@ -14,6 +14,7 @@ RULES = {
     "by_hand": _("A person"),
     "value_implausible": _("Rule: value outside the plausible range"),
     "several_values": _("Rule: several values for one visit"),
+    "replicates_differ": _("Rule: replicates differ"),
 }
 """Who asks, by the code of a query."""
 

@@ -5,7 +5,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from measurements.models.biomarker import Assay, Biomarker
+from measurements.models.assay import Assay
+from measurements.models.biomarker import Biomarker
 from measurements.models.specimen import Specimen
 from measurements.models.submission import Submission
 from trials.models import AuditEvent, Laboratory, Trial

@@ -21,30 +21,43 @@ MUTABLE = {
     "trials.laboratorycredential", "trials.laboratorycredential_trials", "trials.laboratorytrial",
     "trials.membership", "trials.participant", "trials.participantidentity", "trials.personaltoken",
     "trials.plannedoutcome", "trials.registration", "trials.site", "trials.stratificationfactor", "trials.therapist",
-    "trials.therapygroup", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit",
-    "measurements.assay", "measurements.biomarker", "measurements.query", "measurements.specimen",
+    "trials.therapygroup", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit", "trials.webhook",
+    "trials.webhooksecret",
+    "measurements.assay", "measurements.biomarker", "measurements.columnmapping", "measurements.query", "measurements.shipment",
+    "measurements.specimen",
+    "measurements.controlmaterial", "measurements.plate", "measurements.plate_assays",
 }  # fmt: skip
 APPEND_ONLY = {
     "trials.allocation", "trials.auditevent", "trials.emergencyunblinding", "trials.groupallocation",
     "trials.participantevent", "trials.protocolversion", "trials.randomizationscheme", "measurements.heldrow",
-    "measurements.idempotentanswer", "measurements.querynote", "measurements.result", "measurements.session",
-    "measurements.sessionretraction", "measurements.sourceverification", "measurements.submission",
+    "measurements.idempotentanswer", "measurements.querynote", "measurements.questionnairesheet", "measurements.result", "measurements.session",
+    "measurements.sessionretraction", "measurements.heldrowoutcome", "measurements.shipmentline",
+    "measurements.sourceverification", "measurements.submission",
+    "measurements.submissionfile",
+    "measurements.controlvalue", "measurements.platelayout",
     "analytics.analysisplan", "analytics.armdescription", "analytics.effectestimate", "analytics.estimaterun",
 }  # fmt: skip
 SEALED = {"trials.allocationslot", "trials.sealedseed"}
-WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum"}
+WRITTEN_BY_THE_OWNER = {"trials.auditchange", "trials.stratum", "measurements.specimenevent"}
 # Their rows go again: links, planned outcomes, and the design of a draft (a trigger keeps it after registration).
 REMOVABLE = {
     "trials.laboratorycredential_trials", "trials.plannedoutcome", "trials.arm", "trials.criterion",
+    "measurements.plate_assays",
     "trials.intervention", "trials.site", "trials.stratificationfactor", "trials.visit",
 }  # fmt: skip
-BOOKKEEPING = {"analytics.export", "analytics.heartbeat", "analytics.rehearsal", "trials.outgoingmessage"}
+BOOKKEEPING = {
+    "trials.allowance",
+    "measurements.upload",
+    "analytics.export", "analytics.heartbeat", "analytics.rehearsal", "trials.outgoingmessage",
+    "trials.webhookattempt", "trials.webhookmessage",
+}  # fmt: skip
 EXPECTED = {
     **dict.fromkeys(MUTABLE, frozenset({"SELECT", "INSERT", "UPDATE"})),
     **{key: {"SELECT", "INSERT", "UPDATE", "DELETE"} for key in BOOKKEEPING | REMOVABLE},
     **dict.fromkeys(APPEND_ONLY, frozenset({"SELECT", "INSERT"})),
     **dict.fromkeys(SEALED, frozenset({"INSERT"})),
     "trials.auditchange": {"SELECT"},
+    "measurements.specimenevent": {"SELECT"},
     "trials.stratum": {"SELECT", "INSERT"},
 }
 
