@@ -63,7 +63,7 @@ def _filled(rows: int) -> "tuple[Bench, str]":
     """Make a trial with this many results, and the token of somebody who may export them."""
     from benchmarks.trials import PANEL, add_specimens, delivery, make_bench, rows_of
     from tests.making import make_member
-    from trials.services.people import create_personal_token
+    from trials.services.credentials import create_personal_token
 
     bench = make_bench("export", participants=PARTICIPANTS)
     reply = bench.post(delivery(rows_of(add_specimens(bench.trial, "export", STORED // PANEL)), run="plate-7"))

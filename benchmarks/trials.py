@@ -15,8 +15,9 @@ from studyplatform.wsgi import application
 from tests.making import PLATFORM, make_trial
 from trials import audit
 from trials.models import Laboratory, Participant, Trial
+from trials.services.credentials import create_laboratory_credential
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import add_laboratory, create_laboratory_credential
+from trials.services.people import add_laboratory
 from trials.services.randomization import randomize_participant
 
 DAYS = {"baseline": date(2026, 1, 5), "six_months": date(2026, 7, 7)}

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from trials import audit
 from trials.access import actor_of
-from trials.errors import InConflict, NotAllowed, RuleBroken
+from trials.errors import InConflict, NotAllowed, RuleBroken, TooMany
 from trials.selectors.trials import trials_visible_to
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def problem_answer(error: Exception, context: dict[str, Any]) -> Response | None
     if isinstance(error, RuleBroken):
         _record_refusal(context["request"], error)
         body = problem(error.status, error.code, error.sentence, errors=error.rows or _wrong_field(error))
-        retry_after = error.retry_after if isinstance(error, InConflict) else None
+        retry_after = error.retry_after if isinstance(error, InConflict | TooMany) else None
         return _answer(error.status, body, {} if retry_after is None else {"Retry-After": str(retry_after)})
     if isinstance(error, DataError):
         log.warning("a value reached the database that it refuses", exc_info=error)

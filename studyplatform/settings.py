@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "studyplatform.second_factor.SecondFactorMiddleware",
+    "trials.api.throttling.AnswerHeadersMiddleware",
     "studyplatform.errors.RuleBrokenMiddleware",
 ]
 
@@ -195,12 +196,19 @@ STORAGES = {
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 11 * 1024 * 1024  # the API answers 413 at 10 MB itself, in its own words
 
+# What one token may send; 0 is no limit. A bucket of this size fills again evenly over the time.
+REQUESTS_A_MINUTE = env.int("STUDYPLATFORM_REQUESTS_A_MINUTE", default=3000)
+ROWS_AN_HOUR = env.int("STUDYPLATFORM_ROWS_AN_HOUR", default=2_000_000)
+SANDBOX_REQUESTS_A_MINUTE = env.int("STUDYPLATFORM_SANDBOX_REQUESTS_A_MINUTE", default=600)
+SANDBOX_ROWS_AN_HOUR = env.int("STUDYPLATFORM_SANDBOX_ROWS_AN_HOUR", default=100_000)
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "trials.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["trials.api.throttling.TokenThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["trials.api.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "trials.api.pagination.ByCursor",

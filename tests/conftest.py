@@ -75,7 +75,7 @@ def with_token() -> Callable[[Any], APIClient]:
 
     def authorize(actor: Any, scopes=SCOPES) -> APIClient:
         from tests.making import PLATFORM
-        from trials.services.people import create_personal_token
+        from trials.services.credentials import create_personal_token
 
         _, token = create_personal_token(user=actor.user, name="test", scopes=scopes, by=PLATFORM)
         client = APIClient()

@@ -105,11 +105,15 @@ def role_reach(role: Role, permission: Permission, trial: Trial) -> Reach:
 
 
 def _laboratory_may(credential: LaboratoryCredential, permission: Permission, trial: Trial) -> bool:
+    """Whether this credential may: a live one in its trials, one of the sandbox in the present copies of them."""
+    if credential.is_sandbox is not trial.is_sandbox or trial.sandbox_ended_at is not None:
+        return False
     granted = frozenset().union(*(LABORATORY_SCOPES.get(scope, frozenset()) for scope in credential.scopes))
+    delivered_to = trial.sandbox_of_id or trial.pk
     return (
         permission in granted
-        and credential.trials.filter(pk=trial.pk).exists()
-        and credential.laboratory.deliveries.filter(trial=trial, ended_at=None).exists()
+        and credential.trials.filter(pk=delivered_to).exists()
+        and credential.laboratory.deliveries.filter(trial=delivered_to, ended_at=None).exists()
     )
 
 
@@ -123,13 +127,15 @@ def has_permission(by: Actor, permission: Permission, trial: Trial | None, *, si
     A role that is held at one site counts for that site alone. Without `site` a site-bound role still counts for
     what is not about one participant (seeing the trial), but not for arms and effects: those are then of all sites.
     From unblinding on, arms and effects are everybody's, whatever the site.
-    For arms in open-label trials a site must be named.
+    For arms in open-label trials a site must be named. In a sandbox people, administrators too, may nothing.
     """
     if by.process:
         return True
     if by.credential is not None:
         return trial is not None and _laboratory_may(by.credential, permission, trial)
     if by.user is None or not by.user.is_active or not _scopes_allow(by, permission):
+        return False
+    if trial is not None and trial.is_sandbox:
         return False
     if permission in ACCOUNT_PERMISSIONS:
         return True
@@ -181,12 +187,29 @@ def trial_unknown() -> NotFound:
 
 def trials_of(by: Actor) -> Q:
     """Return the condition on Trial that keeps those whose existence `by` may know."""
-    if by.process or (by.user is not None and by.user.is_administrator):
+    if by.process:
         return Q()
     if by.credential is not None:
-        laboratory = by.credential.laboratory_id
-        return Q(laboratory_credentials=by.credential, laboratories__laboratory=laboratory, laboratories__ended_at=None)
-    return Q(memberships__user=by.user, memberships__ended_at=None)
+        return _trials_of_laboratory(by.credential)
+    if by.user is not None and by.user.is_administrator:
+        return Q(sandbox_of=None)
+    return Q(memberships__user=by.user, memberships__ended_at=None, sandbox_of=None)
+
+
+def _trials_of_laboratory(credential: LaboratoryCredential) -> Q:
+    """Of a live credential its trials and never a sandbox, of one of the sandbox their present copies and no trial."""
+    of = "sandbox_of__" if credential.is_sandbox else ""
+    delivered_to = {
+        f"{of}laboratory_credentials": credential,
+        f"{of}laboratories__laboratory": credential.laboratory_id,
+        f"{of}laboratories__ended_at": None,
+    }
+    return Q(sandbox_of__isnull=not credential.is_sandbox, sandbox_ended_at=None, **delivered_to)
+
+
+def tries_things_out(by: Actor) -> bool:
+    """Return whether `by` came with a credential of the sandbox: its addresses name copies, not trials."""
+    return by.credential is not None and by.credential.is_sandbox
 
 
 def may_choose_unblinded(by: Actor, trial: Trial) -> bool:

@@ -37,3 +37,13 @@ class InConflict(RuleBroken):
     def __init__(self, code: str, sentence: str, *, field: str = "", retry_after: int | None = None) -> None:
         super().__init__(code, sentence, field=field)
         self.retry_after = retry_after
+
+
+class TooMany(RuleBroken):
+    """More than a token may send in this time (429)."""
+
+    status = 429
+
+    def __init__(self, code: str, sentence: str, *, retry_after: int) -> None:
+        super().__init__(code, sentence)
+        self.retry_after = retry_after

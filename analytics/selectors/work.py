@@ -1,4 +1,4 @@
-"""What is due: stale estimates, queued exports, rehearsals and messages that wait, asked of PostgreSQL in one query."""
+"""What is due: stale estimates, queued exports, rehearsals, messages and webhooks that wait, in one query."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,19 +8,19 @@ from django.db import connection
 
 from analytics.models import EstimateRun, Export
 from analytics.selectors.runs import METHOD_VERSION, RETRY_FAILED_AFTER
-from trials.models import OutgoingMessage
+from trials.models import OutgoingMessage, Webhook
 
-ESTIMATES, EXPORT, MESSAGE, REHEARSAL = "estimates", "export", "message", "rehearsal"
+ESTIMATES, EXPORT, MESSAGE, REHEARSAL, WEBHOOK = "estimates", "export", "message", "rehearsal", "webhook"
 
 # An export whose worker died is built again.
 RETRY_EXPORT_AFTER = "10 minutes"
 
-# Every EXISTS reads one entry of an index. Trials without data have version 0 and are never due.
+# Every EXISTS reads one entry of an index. Trials without data have version 0 and are never due, nor are sandboxes.
 DUE = """
 SELECT %(estimates)s, trial.id, trial.data_version, coalesce((
     SELECT max(run.id) FROM analytics_estimaterun run WHERE run.trial_id = trial.id), 0)
 FROM trials_trial trial
-WHERE trial.data_version > 0 AND NOT EXISTS (
+WHERE trial.data_version > 0 AND trial.sandbox_of_id IS NULL AND NOT EXISTS (
     SELECT FROM analytics_estimaterun run
     WHERE run.trial_id = trial.id AND run.data_version >= trial.data_version AND run.method_version = %(method)s
       AND run.plan_id = (
@@ -44,6 +44,17 @@ UNION ALL
 FROM trials_outgoingmessage message
 WHERE %(has_mail_server)s AND message.state = %(waiting)s AND message.due_at <= statement_timestamp()
 ORDER BY message.due_at LIMIT 1)
+UNION ALL
+-- One at a time for each receiver, so that a slow one holds up no other; a few receivers at once.
+(SELECT %(webhook)s, next.id, 0, next.tries
+FROM trials_webhook webhook CROSS JOIN LATERAL (
+    SELECT message.id, message.tries, message.due_at, message.claimed_until FROM trials_webhookmessage message
+    WHERE message.webhook_id = webhook.id AND message.state = %(waiting)s
+    ORDER BY message.claimed_until DESC NULLS LAST, message.due_at LIMIT 1
+) next
+WHERE webhook.state = %(active)s AND next.due_at <= statement_timestamp()
+  AND (next.claimed_until IS NULL OR next.claimed_until < statement_timestamp())
+ORDER BY next.due_at LIMIT 8)
 ORDER BY 1, 2
 """
 
@@ -81,6 +92,8 @@ def due_work() -> list[Work]:
         "retry_export": RETRY_EXPORT_AFTER,
         "message": MESSAGE,
         "waiting": OutgoingMessage.State.WAITING,
+        "webhook": WEBHOOK,
+        "active": Webhook.State.ACTIVE,
         "has_mail_server": bool(settings.MAIL_SERVER_BACKEND),
     }
     with connection.cursor() as cursor:

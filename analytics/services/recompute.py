@@ -13,6 +13,7 @@ import pandas as pd
 import scipy
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from analytics.errors import is_database_away
 from analytics.models import AnalysisPlan, ArmDescription, EffectEstimate, EstimateRun
@@ -25,10 +26,12 @@ from analytics.statistics.limits import DETECTION_METHOD
 from measurements.selectors.frames import analysis_frame, count_told_to_all
 from trials import audit
 from trials.access import Actor, require
-from trials.models import Trial, Visit
+from trials.errors import InConflict
+from trials.models import Trial, Visit, Webhook
 from trials.permissions import Permission
 from trials.selectors.analysis import randomized_frame
 from trials.selectors.planned_visits import is_after_comparison
+from trials.services.webhooks import announce
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ def recompute_estimates(*, trial: Trial, by: Actor) -> EstimateRun | None:
     database raises, and nothing is stored.
     """
     require(by, Permission.EFFECTS_VIEW, trial)
+    if trial.is_sandbox:
+        raise InConflict("sandbox", "This is a laboratory's sandbox: nothing is estimated from it.")
     plan = ensure_plan(trial, by)
     with _snapshot(trial) as is_mine:
         if not is_mine:
@@ -175,8 +180,20 @@ def _store(trial: Trial, plan: AnalysisPlan, computed: Computed, by: Actor) -> E
         with audit.transaction(by=by) as event:
             run = _write(trial, plan, computed)
             detail = {"data_version": run.data_version, "plan": plan.version, "state": run.state}
+            _announce(trial, run)
             event.record("estimates.recomputed", trial=trial, target=run, detail=detail, sha256=run.inputs_sha256)
     return run
+
+
+def _announce(trial: Trial, run: EstimateRun) -> None:
+    """Tell webhooks that there are new estimates: of which data, and since when. Everybody may know as much."""
+    if run.state == EstimateRun.State.FINISHED:
+        told = {
+            "data_version": run.data_version,
+            "computed_at": timezone.now().isoformat(),
+            "url": f"/api/v1/trials/{trial.slug}/estimates/",
+        }
+        announce(Webhook.Event.ESTIMATES_UPDATED, trial=trial, data=told)
 
 
 def _write(trial: Trial, plan: AnalysisPlan, computed: Computed) -> EstimateRun:

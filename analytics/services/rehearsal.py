@@ -3,9 +3,7 @@
 import secrets
 import time
 from datetime import timedelta
-from typing import Any, TypeVar
 
-from django.db import models
 from django.db.models import Max, Q
 from django.utils import timezone
 
@@ -18,11 +16,11 @@ from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
 from trials.models import ConsentForm, Intervention, Laboratory, LaboratoryTrial, Membership, Trial
 from trials.permissions import Permission
+from trials.services.copying import copied
 from trials.services.design import BUILT_IN_LABORATORY
 from trials.services.lifecycle import change_status
 
 State = Rehearsal.State
-Row = TypeVar("Row", bound=models.Model)
 DEFAULT_PARTICIPANTS = 40
 LARGEST_EFFECT = 3.0
 HELD_FOR = timedelta(minutes=2)
@@ -178,7 +176,7 @@ def _make_copy(rehearsal: Rehearsal, by: Actor) -> Trial:
 
     with audit.transaction(by=by) as event:
         original = rehearsal.trial
-        copy = _copied(
+        copy = copied(
             original,
             slug=_free_slug(original.slug, rehearsal.number),
             title=f"Rehearsal {rehearsal.number} of {original.title}"[:300],
@@ -217,9 +215,9 @@ def _copy_design(original: Trial, copy: Trial) -> None:
     """
     for rows in (original.criteria, original.sites, original.factors, original.visits, original.biomarkers):
         for row in rows.all():
-            _copied(row, trial=copy)
+            copied(row, trial=copy)
     for form in original.consent_forms.all():
-        _copied(form, trial=copy, valid_from=None)
+        copied(form, trial=copy, valid_from=None)
     if not original.consent_forms.exists():
         ConsentForm.objects.create(trial=copy, version="1.0", scopes=[])
     _copy_arms(original, copy)
@@ -236,7 +234,7 @@ def _copy_design(original: Trial, copy: Trial) -> None:
 def _copy_outcomes(original: Trial, copy: Trial) -> None:
     visits = {visit.code: visit for visit in copy.visits.all()}
     for outcome in original.planned_outcomes.select_related("visit"):
-        _copied(outcome, trial=copy, visit=visits[outcome.visit.code] if outcome.visit else None)
+        copied(outcome, trial=copy, visit=visits[outcome.visit.code] if outcome.visit else None)
 
 
 def _copy_assays(original: Trial, copy: Trial, laboratory: Laboratory) -> None:
@@ -247,21 +245,14 @@ def _copy_assays(original: Trial, copy: Trial, laboratory: Laboratory) -> None:
     for place, (code, assay) in enumerate(newest.items(), start=1):
         # Two laboratories may call different methods alike.
         own_code = f"{assay.code[:30]}-{place}"
-        _copied(assay, trial=copy, laboratory=laboratory, biomarker=biomarkers[code], code=own_code)
+        copied(assay, trial=copy, laboratory=laboratory, biomarker=biomarkers[code], code=own_code)
 
 
 def _copy_arms(original: Trial, copy: Trial) -> None:
-    arms = {arm.pk: _copied(arm, trial=copy, crosses_over_to=None) for arm in original.arms.all()}
+    arms = {arm.pk: copied(arm, trial=copy, crosses_over_to=None) for arm in original.arms.all()}
     for intervention in Intervention.objects.filter(arm__trial=original):
-        _copied(intervention, arm=arms[intervention.arm_id])
+        copied(intervention, arm=arms[intervention.arm_id])
     for arm in original.arms.all():
         if arm.crosses_over_to_id is not None:
             arms[arm.pk].crosses_over_to = arms[arm.crosses_over_to_id]
             arms[arm.pk].save(update_fields=["crosses_over_to"])
-
-
-def _copied(row: Row, **changed: Any) -> Row:
-    """Store and return a row with the same values, but for those that are named."""
-    fields = [field for field in row._meta.concrete_fields if not field.primary_key and field.name not in changed]
-    values = {field.attname: getattr(row, field.attname) for field in fields}
-    return type(row)._default_manager.create(**values, **changed)

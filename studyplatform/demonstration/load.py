@@ -16,7 +16,8 @@ from studyplatform.demonstration.conduct import conduct
 from studyplatform.demonstration.laboratory import Poster, Row
 from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens, sign_ins
 from trials.models import Trial
-from trials.services.people import add_laboratory, create_laboratory_credential
+from trials.services.credentials import create_laboratory_credential
+from trials.services.people import add_laboratory
 
 LABORATORY = ("ghent-immunology", "Ghent Immunology")
 ALL_SCOPES = ("results:write", "results:read", "specimens:read")

@@ -9,7 +9,8 @@ from django.conf import settings
 from trials.access import Actor
 from trials.models import Site, Trial, User
 from trials.permissions import Role
-from trials.services.people import create_account, create_personal_token, grant_role
+from trials.services.credentials import create_personal_token
+from trials.services.people import create_account, grant_role
 
 PLATFORM = Actor(process="demonstration")
 ADMINISTRATOR = "administrator"

@@ -16,12 +16,13 @@ from tests.analytics.filling import post, randomize, today, values_of
 from tests.making import PASSWORD, PLATFORM, make_member, make_trial
 from trials.access import Actor
 from trials.models import Participant, Trial
+from trials.services.credentials import create_laboratory_credential
 from trials.services.design import ArmDesign
 from trials.services.deviations import Place, Told, record_deviation
 from trials.services.enrollment import record_consent, record_event, screen_participant
 from trials.services.invitations import invite_person
 from trials.services.messages import send_message
-from trials.services.people import add_laboratory, create_account, create_laboratory_credential
+from trials.services.people import add_laboratory, create_account
 from trials.services.safety import Particulars, record_adverse_event
 from trials.services.therapy import add_therapist, form_group, join_group
 from trials.services.unblinding import unblind_participant

@@ -13,7 +13,8 @@ from tests.analytics.filling import INTERVENTION, WAITLIST, fill_trial, post, va
 from tests.making import PLATFORM, make_member, make_trial
 from trials.access import Actor
 from trials.models import Trial
-from trials.services.people import add_laboratory, create_laboratory_credential, create_personal_token
+from trials.services.credentials import create_laboratory_credential, create_personal_token
+from trials.services.people import add_laboratory
 
 
 def answer_of(client: Client, by: Actor, path: str) -> tuple[int, Any]:

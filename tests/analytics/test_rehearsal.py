@@ -23,9 +23,10 @@ from measurements.services.catalogue import Limits, add_assay, add_biomarkers
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import Allocation, AuditEvent, Participant, ParticipantEvent, ProtocolVersion, Trial
+from trials.services.credentials import create_laboratory_credential
 from trials.services.design import create_trial
 from trials.services.lifecycle import change_status
-from trials.services.people import add_laboratory, create_laboratory_credential
+from trials.services.people import add_laboratory
 from trials.services.registry import Amendment, OutcomeDesign, amend_protocol
 
 IL6 = Quantity("IL6", is_log=True, low=0.05, high=100.0, better=-1)

@@ -12,8 +12,9 @@ from measurements.services.visits import record_attendance
 from tests.making import PASSWORD, PLATFORM
 from trials.models import Participant, Trial
 from trials.permissions import Role
+from trials.services.credentials import create_laboratory_credential
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import add_laboratory, create_account, create_laboratory_credential, grant_role
+from trials.services.people import add_laboratory, create_account, grant_role
 from trials.services.randomization import randomize_participant
 
 pytestmark = pytest.mark.browser

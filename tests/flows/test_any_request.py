@@ -13,13 +13,9 @@ from schemathesis import Case
 from tests.making import PLATFORM, make_member, make_trial
 from trials.access import Actor
 from trials.models import Trial
+from trials.services.credentials import create_laboratory_credential, create_personal_token
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import (
-    add_laboratory,
-    create_laboratory_credential,
-    create_personal_token,
-    grant_role,
-)
+from trials.services.people import add_laboratory, grant_role
 from trials.services.randomization import randomize_participant
 
 # Enough to meet each kind of bad input in every run; the soak asks for more.

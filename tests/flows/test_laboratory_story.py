@@ -12,8 +12,9 @@ import pytest
 from measurements.services.catalogue import add_biomarkers
 from tests.making import PLATFORM, make_member, make_trial
 from trials.models import Trial
+from trials.services.credentials import create_laboratory_credential, create_personal_token
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import add_laboratory, create_laboratory_credential, create_personal_token
+from trials.services.people import add_laboratory
 from trials.services.randomization import randomize_participant
 
 FRESH_SECONDS = 20

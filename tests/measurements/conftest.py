@@ -15,8 +15,9 @@ from measurements.services.catalogue import Limits, add_assay, add_biomarkers
 from measurements.services.specimens import register_specimen
 from tests.making import PLATFORM, make_trial
 from trials.models import Laboratory, LaboratoryCredential, Participant, Trial
+from trials.services.credentials import create_laboratory_credential
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import add_laboratory, create_laboratory_credential
+from trials.services.people import add_laboratory
 from trials.services.randomization import randomize_participant
 
 RANDOMIZED_ON = date(2026, 3, 2)

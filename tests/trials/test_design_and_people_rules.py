@@ -9,18 +9,15 @@ from tests.making import ARMS, PLATFORM, make_administrator, make_member, make_t
 from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
 from trials.models import RandomizationScheme, Trial
-from trials.services.design import BASELINE, SIX_MONTHS, ArmDesign, create_trial
-from trials.services.lifecycle import change_status, register_trial
-from trials.services.people import (
-    add_laboratory,
-    create_account,
+from trials.services.credentials import (
     create_laboratory_credential,
     create_personal_token,
-    end_role,
-    grant_role,
     revoke_laboratory_credential,
     revoke_personal_token,
 )
+from trials.services.design import BASELINE, SIX_MONTHS, ArmDesign, create_trial
+from trials.services.lifecycle import change_status, register_trial
+from trials.services.people import add_laboratory, create_account, end_role, grant_role
 
 pytestmark = pytest.mark.django_db
 WAITLIST = ArmDesign("waitlist", "Waitlist", "waitlist")

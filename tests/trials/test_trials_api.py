@@ -8,12 +8,8 @@ from rest_framework.test import APIClient
 
 from tests.making import PLATFORM, make_member, make_trial
 from trials.models import Participant
-from trials.services.people import (
-    add_laboratory,
-    create_laboratory_credential,
-    end_role,
-    revoke_laboratory_credential,
-)
+from trials.services.credentials import create_laboratory_credential, revoke_laboratory_credential
+from trials.services.people import add_laboratory, end_role
 
 pytestmark = pytest.mark.django_db
 SCREENING = {"site": "leeds", "screened_on": "2026-03-01"}

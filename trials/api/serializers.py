@@ -59,6 +59,8 @@ class ArmSerializer(CodeAndNameSerializer):
 class TrialSerializer(serializers.ModelSerializer):
     """A trial in a list."""
 
+    slug = serializers.CharField(source="known_as", read_only=True)
+
     class Meta:
         model = Trial
         fields = [

@@ -10,7 +10,7 @@ from trials.models.allocation import (
     Stratum,
 )
 from trials.models.audit import AuditChange, AuditEvent
-from trials.models.credentials import Laboratory, LaboratoryCredential, LaboratoryTrial, PersonalToken
+from trials.models.credentials import Allowance, Laboratory, LaboratoryCredential, LaboratoryTrial, PersonalToken
 from trials.models.deviation import Deviation
 from trials.models.group import GroupMember, Therapist, TherapyGroup
 from trials.models.messages import Invitation, OutgoingMessage
@@ -28,12 +28,14 @@ from trials.models.registry import PlannedOutcome, ProtocolVersion, Registration
 from trials.models.safety import AdverseEvent
 from trials.models.trial import Arm, Criterion, Intervention, Site, Trial, Visit
 from trials.models.unblinding import EmergencyUnblinding
+from trials.models.webhooks import Webhook, WebhookAttempt, WebhookMessage, WebhookSecret
 
 __all__ = [
     "ARM_TELLING",
     "AdverseEvent",
     "Allocation",
     "AllocationSlot",
+    "Allowance",
     "Arm",
     "Attendance",
     "AuditChange",
@@ -69,4 +71,8 @@ __all__ = [
     "TwoPersonMove",
     "User",
     "Visit",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookMessage",
+    "WebhookSecret",
 ]

@@ -58,6 +58,17 @@ class LaboratoryCredential(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    # Rotated: both are good until this one expires, at the end of the overlap.
+    replaced_by = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces", editable=False
+    )
+    # Of the form that asked for it, so that one sent twice makes one token.
+    key = models.CharField(max_length=40, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="a_form_makes_one_credential")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -75,6 +86,27 @@ class PersonalToken(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    key = models.CharField(max_length=40, blank=True, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="a_form_makes_one_personal_token")
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class Allowance(models.Model):
+    """What is left of the requests or rows that a token may send, and when that was counted.
+
+    Bookkeeping in an unlogged table: writing it waits for no disk, and a crash leaves every token with all it may.
+    """
+
+    name = models.CharField(max_length=60, primary_key=True)
+    remaining = models.FloatField()
+    is_granted = models.BooleanField()
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.remaining}"

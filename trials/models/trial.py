@@ -48,6 +48,11 @@ class Trial(models.Model):
     rehearsal_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="rehearsals", editable=False
     )
+    # A copy of the design that laboratories try their programs against; nobody in it is real. The old ones have ended.
+    sandbox_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="sandboxes", editable=False
+    )
+    sandbox_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     randomization_method = models.CharField(
         max_length=20, choices=RandomizationMethod.choices, default=RandomizationMethod.PERMUTED_BLOCKS
     )
@@ -87,6 +92,12 @@ class Trial(models.Model):
                 condition=Q(minimization_probability__gt=0, minimization_probability__lt=1),
                 name="minimization_keeps_a_random_element",
             ),
+            models.UniqueConstraint(
+                fields=["sandbox_of"], condition=Q(sandbox_ended_at=None), name="a_trial_has_one_sandbox_at_a_time"
+            ),
+            models.CheckConstraint(
+                condition=Q(sandbox_ended_at=None) | Q(sandbox_of__isnull=False), name="only_a_sandbox_ends_as_one"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -96,6 +107,16 @@ class Trial(models.Model):
     def is_rehearsal(self) -> bool:
         """Whether everybody in it is simulated."""
         return self.rehearsal_of_id is not None
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it is a copy for laboratories to try things out in, which nobody else ever meets."""
+        return self.sandbox_of_id is not None
+
+    @property
+    def known_as(self) -> str:
+        """The name in addresses: a sandbox answers under the name of its trial."""
+        return self.sandbox_of.slug if self.sandbox_of is not None else self.slug
 
     @property
     def is_unblinded(self) -> bool:

@@ -1,36 +1,19 @@
-"""People, their roles, laboratories, and the tokens that both come in with."""
-
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+"""People, their roles, and the laboratories that deliver."""
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from trials import audit
 from trials.access import Actor, may_choose_unblinded, require, sites_where
-from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
-from trials.models import (
-    Laboratory,
-    LaboratoryCredential,
-    LaboratoryTrial,
-    Membership,
-    PersonalToken,
-    Site,
-    Trial,
-    User,
-)
+from trials.errors import InConflict, NotFound, RuleBroken
+from trials.models import Laboratory, LaboratoryTrial, Membership, Site, Trial, User
 from trials.permissions import (
-    LABORATORY_SCOPES,
-    PERSONAL_SCOPES,
     ROLE_PERMISSIONS,
     UNBLINDED_PERMISSIONS,
     UNBLINDED_ROLES,
     Permission,
     Role,
 )
-from trials.tokens import LABORATORY, PERSONAL, SANDBOX, new_token
-
-TOKEN_LIFE = timedelta(days=365)
 
 
 def create_account(*, email: str, name: str, password: str | None, by: Actor, is_administrator: bool = False) -> User:
@@ -141,108 +124,20 @@ def add_laboratory(*, trial: Trial, code: str, name: str, by: Actor) -> Laborato
     return laboratory
 
 
-def create_laboratory_credential(
-    *,
-    laboratory: Laboratory,
-    trials: Sequence[Trial],
-    name: str,
-    scopes: Sequence[str],
-    by: Actor,
-    is_sandbox: bool = False,
-    expires_at: datetime | None = None,
-) -> tuple[LaboratoryCredential, str]:
-    """Make a laboratory's token for these trials; return it with the text that is shown once.
+def end_delivery(*, laboratory: Laboratory, trial: Trial, by: Actor, reason: str) -> None:
+    """End at once that a laboratory delivers to the trial: its credentials reach it no more, what it sent stays.
 
-    Raises RuleBroken for a laboratory that does not deliver to each of them, unknown scopes, or an end in the past.
+    Asked again, the first end counts. Raises RuleBroken without a reason, InConflict for the built-in laboratory,
+    NotFound for one that never delivered here.
     """
-    with audit.transaction(by=by) as event:
-        for trial in trials:
-            require(by, Permission.LABORATORY_MANAGE, trial)
-        _check_delivers(laboratory, trials)
-        _check_scopes(scopes, LABORATORY_SCOPES)
-        _check_end(expires_at)
-        token, prefix, sha256 = new_token(SANDBOX if is_sandbox else LABORATORY)
-        credential = LaboratoryCredential.objects.create(
-            laboratory=laboratory,
-            name=name,
-            prefix=prefix,
-            sha256=sha256,
-            scopes=list(scopes),
-            is_sandbox=is_sandbox,
-            expires_at=expires_at or timezone.now() + TOKEN_LIFE,
-        )
-        credential.trials.set(trials)
-        event.record("credential.created", trial=trials[0], target=credential)
-    return credential, token
-
-
-def revoke_laboratory_credential(
-    *, credential: LaboratoryCredential, trial: Trial, by: Actor, reason: str = ""
-) -> None:
-    """End a credential's use in this trial at once; with its last trial it ends altogether and keeps its place there.
-
-    Raises NotFound for a credential that is not for this trial.
-    """
-    with audit.transaction(by=by, reason=reason) as event:
+    with audit.transaction(by=by, reason=reason.strip()) as event:
         require(by, Permission.LABORATORY_MANAGE, trial)
-        if not credential.trials.filter(pk=trial.pk).exists():
-            raise NotFound("credential_unknown", "There is no such credential in this trial.")
-        if credential.trials.exclude(pk=trial.pk).exists():
-            credential.trials.remove(trial)
-        else:
-            credential.revoked_at = credential.revoked_at or timezone.now()
-            credential.save(update_fields=["revoked_at"])
-        event.record("credential.revoked", trial=trial, target=credential)
-
-
-def create_personal_token(
-    *, user: User, name: str, scopes: Sequence[str], by: Actor, expires_at: datetime | None = None
-) -> tuple[PersonalToken, str]:
-    """Make a person's own token; return it with the text that is shown once."""
-    with audit.transaction(by=by) as event:
-        if not by.process and by.user != user:
-            raise NotAllowed("not_allowed", "People make their own tokens.")
-        if by.scopes is not None:
-            raise NotAllowed("not_allowed", "A token makes no tokens. Sign in to make one.")
-        _check_scopes(scopes, PERSONAL_SCOPES)
-        _check_end(expires_at)
-        token, prefix, sha256 = new_token(PERSONAL)
-        held = PersonalToken.objects.create(
-            user=user,
-            name=name,
-            prefix=prefix,
-            sha256=sha256,
-            scopes=list(scopes),
-            expires_at=expires_at or timezone.now() + TOKEN_LIFE,
-        )
-        event.record("token.created", trial=None, target=held)
-    return held, token
-
-
-def revoke_personal_token(*, token: PersonalToken, by: Actor) -> None:
-    """End a person's token at once. Asked again, the first end counts."""
-    with audit.transaction(by=by) as event:
-        if by.user != token.user:
-            raise NotAllowed("not_allowed", "People revoke their own tokens.")
-        token.revoked_at = token.revoked_at or timezone.now()
-        token.save(update_fields=["revoked_at"])
-        event.record("token.revoked", trial=None, target=token)
-
-
-def _check_delivers(laboratory: Laboratory, trials: Sequence[Trial]) -> None:
-    delivers_to = set(laboratory.deliveries.filter(ended_at=None).values_list("trial_id", flat=True))
-    if not trials or not {trial.pk for trial in trials} <= delivers_to:
-        raise RuleBroken("laboratory_unknown", f"{laboratory} does not deliver to this trial.", field="laboratory")
-
-
-def _check_end(expires_at: datetime | None) -> None:
-    if expires_at is not None and expires_at <= timezone.now():
-        raise RuleBroken(
-            "expiry_past", "A token that has already expired is of no use. Choose a later day.", field="expires_on"
-        )
-
-
-def _check_scopes(scopes: Sequence[str], known: dict[str, frozenset[Permission]]) -> None:
-    unknown = [scope for scope in scopes if scope not in known]
-    if unknown or not scopes:
-        raise RuleBroken("scope_unknown", f"Choose scopes among {', '.join(known)}.", field="scopes")
+        if not reason.strip():
+            raise RuleBroken("reason_missing", "Say why it delivers no more. Nothing was changed.", field="reason")
+        if laboratory.trial_id is not None:
+            raise InConflict("laboratory_built_in", "What is entered on visit forms is not a delivery that could end.")
+        deliveries = LaboratoryTrial.objects.filter(laboratory=laboratory, trial=trial)
+        if not deliveries.exists():
+            raise NotFound("laboratory_unknown", "There is no such laboratory in this trial.")
+        deliveries.filter(ended_at=None).update(ended_at=timezone.now())
+        event.record("laboratory.left", trial=trial, target=laboratory)

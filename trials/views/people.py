@@ -31,15 +31,14 @@ from trials.selectors.people import (
 )
 from trials.selectors.rights import rights_of, sights_of
 from trials.selectors.trials import visible_trial
-from trials.services.invitations import invite_person
-from trials.services.people import (
-    add_laboratory,
+from trials.services.credentials import (
     create_laboratory_credential,
     create_personal_token,
-    end_role,
     revoke_laboratory_credential,
     revoke_personal_token,
 )
+from trials.services.invitations import invite_person
+from trials.services.people import add_laboratory, end_role
 from trials.views.csv_answers import csv_answer
 from trials.views.invitations import link_of
 

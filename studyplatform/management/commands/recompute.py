@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Say one line per trial; CommandError for an unknown trial or a difference."""
-        trials = Trial.objects.filter(data_version__gt=0)
+        trials = Trial.objects.filter(data_version__gt=0, sandbox_of=None)
         if options["slug"]:
             trials = Trial.objects.filter(slug=options["slug"])
             if not trials:

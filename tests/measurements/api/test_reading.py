@@ -4,7 +4,8 @@ import pytest
 
 from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import make_bench, make_token
-from trials.services.people import add_laboratory, create_personal_token
+from trials.services.credentials import create_personal_token
+from trials.services.people import add_laboratory
 
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "value": "1.80", "unit": "pg/mL"}
 

@@ -12,8 +12,8 @@ from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import make_bench, make_token
 from trials import audit
 from trials.models import Attendance, AuditEvent, Trial
+from trials.services.credentials import create_personal_token, revoke_laboratory_credential
 from trials.services.enrollment import record_event
-from trials.services.people import create_personal_token, revoke_laboratory_credential
 
 IL6 = {"specimen": "S-1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
 IL10 = {"participant": "T-002-D", "visit": "six_months", "biomarker": "IL10", "value": "<0.4", "unit": "pg/mL"}

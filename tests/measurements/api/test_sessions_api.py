@@ -16,8 +16,8 @@ from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import RANDOMIZED_ON, make_bench, make_participant, make_token
 from trials import audit
 from trials.models import Allocation, AuditEvent, Participant, Trial
+from trials.services.credentials import create_personal_token
 from trials.services.enrollment import record_consent, record_event, screen_participant
-from trials.services.people import create_personal_token
 from trials.services.therapy import add_therapist
 
 SCOPES = ("sessions:write",)
