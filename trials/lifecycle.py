@@ -62,6 +62,7 @@ class Writing(StrEnum):
     PARTICIPATION = "participation"
     CONDUCT = "conduct"
     VALUES = "values"
+    MOVEMENTS = "movements"
     SAFETY = "safety"
     ANSWERS = "answers"
 
@@ -87,6 +88,8 @@ GATES: dict[Writing, Gate] = {
     Writing.CONDUCT: Gate(_RUNS, _OPEN),
     # Visits, specimens and results.
     Writing.VALUES: Gate(frozenset({"draft", "registered"}) | _RUNS, _OPEN),
+    # Where specimens are: parcels and freezers do not wait for an interim look, and no value changes.
+    Writing.MOVEMENTS: Gate(frozenset({"draft", "registered"}) | _RUNS, _NOT_LOCKED),
     # What harms somebody is recorded also while values are fixed; it is no outcome.
     Writing.SAFETY: Gate(_RUNS, _NOT_LOCKED),
     # Queries stay answerable in frozen data: that is what freezing is for.

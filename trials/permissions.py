@@ -59,6 +59,7 @@ class Permission(StrEnum):
     RESULT_CORRECT = "result.correct"
     SPECIMEN_VIEW = "specimen.view"
     SPECIMEN_MANAGE = "specimen.manage"
+    SPECIMEN_RECEIVE = "specimen.receive"
     LABORATORY_MANAGE = "laboratory.manage"
     EFFECTS_VIEW = "effects.view"
     EXPORT = "export"
@@ -66,7 +67,8 @@ class Permission(StrEnum):
 
 P, R = Permission, Role
 _SEES = {P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.SPECIMEN_VIEW, P.SAFETY_VIEW, P.QUERY_VIEW}
-_ENROLS = {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW, P.SPECIMEN_MANAGE}
+_KEEPS_SPECIMENS = {P.SPECIMEN_MANAGE, P.SPECIMEN_RECEIVE}
+_ENROLS = {P.PARTICIPANT_ENROLL, P.PARTICIPANT_RANDOMIZE, P.PARTICIPANT_WITHDRAW} | _KEEPS_SPECIMENS
 _RECORDS = {P.RESULT_RECORD, P.RESULT_CORRECT, P.VISIT_RECORD}
 # Of those who meet participants: who they are, what they received, what happened to them, their arm in an emergency.
 _CARES = {
@@ -91,7 +93,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     R.DATA_MANAGER: frozenset(
         _SEES
         | _RECORDS
-        | {P.TRIAL_RUN, P.TRIAL_UNLOCK, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE, P.AUDIT_VIEW, P.EXPORT}
+        | _KEEPS_SPECIMENS
+        | {P.TRIAL_RUN, P.TRIAL_UNLOCK, P.LABORATORY_MANAGE, P.AUDIT_VIEW, P.EXPORT}
         | {P.VISIT_LOCK, P.QUERY_MANAGE, P.QUERY_ANSWER}
     ),
     R.MONITOR: frozenset(_SEES | {P.AUDIT_VIEW, P.QUERY_MANAGE, P.SOURCE_VERIFY}),
@@ -99,7 +102,8 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     R.BLINDED_STATISTICIAN: frozenset(_SEES | {P.EXPORT}),
     R.MONITORING_BOARD: frozenset(_SEES | {P.ALLOCATION_VIEW, P.EFFECTS_VIEW}),
     R.LAB_MANAGER: frozenset(
-        {P.TRIAL_VIEW, P.RESULT_VIEW, P.RESULT_RECORD, P.SPECIMEN_VIEW, P.SPECIMEN_MANAGE, P.LABORATORY_MANAGE}
+        _KEEPS_SPECIMENS
+        | {P.TRIAL_VIEW, P.RESULT_VIEW, P.RESULT_RECORD, P.SPECIMEN_VIEW, P.LABORATORY_MANAGE}
         | {P.QUERY_VIEW, P.QUERY_ANSWER}
     ),
     R.EXPORT_STAFF: frozenset({P.TRIAL_VIEW, P.PARTICIPANT_VIEW, P.RESULT_VIEW, P.EXPORT}),
@@ -136,6 +140,8 @@ LABORATORY_SCOPES: dict[str, frozenset[Permission]] = {
     "results:write": frozenset({P.TRIAL_VIEW, P.RESULT_RECORD, P.RESULT_CORRECT}),
     "results:read": frozenset({P.TRIAL_VIEW, P.RESULT_VIEW}),
     "specimens:read": frozenset({P.TRIAL_VIEW, P.SPECIMEN_VIEW}),
+    # Of a laboratory that says what arrived, and in which condition.
+    "specimens:write": frozenset({P.TRIAL_VIEW, P.SPECIMEN_VIEW, P.SPECIMEN_RECEIVE}),
     # Of a coach-bot or an app that delivers an intervention: it reports who took part in which session.
     "sessions:write": frozenset({P.TRIAL_VIEW, P.SESSION_RECORD}),
 }

@@ -115,6 +115,7 @@ class Migration(migrations.Migration):
                     ("released", "Rows that waited"),
                     ("file_csv", "File, CSV"),
                     ("file_xlsx", "File, Excel"),
+                    ("fhir", "FHIR Bundle"),
                 ],
                 max_length=10,
             ),

@@ -16,6 +16,10 @@ class Submission(models.Model):
         API_JSON = "api_json", "API, JSON"
         API_CSV = "api_csv", "API, CSV"
         FORM = "form", "Web form"
+        RELEASED = "released", "Rows that waited"
+        FILE_CSV = "file_csv", "File, CSV"
+        FILE_XLSX = "file_xlsx", "File, Excel"
+        FHIR = "fhir", "FHIR Bundle"
 
     reference = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     trial = models.ForeignKey(Trial, on_delete=models.PROTECT, related_name="submissions")

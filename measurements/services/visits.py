@@ -249,16 +249,22 @@ def _record_draw(participant: Participant, visit: Visit, known: Sequence[Specime
     replaced = {None, _first_drawn(known)} if _is_redrawn(known, drawn_at) else {None}
     noted = [each for each in known if each.drawn_at in replaced and each.specimen_type != QUESTIONNAIRE]
     for specimen in noted:
-        if specimen.received_at is not None and specimen.received_at < drawn_at:
-            raise RuleBroken(
-                "draw_after_receipt",
-                f"{specimen.identifier} was received before this time. Nothing was saved.",
-                field="drawn_time",
-            )
+        _require_before_its_way(specimen, drawn_at)
         specimen.drawn_at = drawn_at
         specimen.save(update_fields=["drawn_at"])
     _register_missing(participant, visit, known, drawn_at)
     return bool(noted)
+
+
+def _require_before_its_way(specimen: Specimen, drawn_at: datetime) -> None:
+    way = {"sent off": specimen.shipped_at, "received": specimen.received_at, "destroyed": specimen.destroyed_at}
+    for word, moment in way.items():
+        if moment is not None and moment < drawn_at:
+            raise RuleBroken(
+                "draw_after_receipt" if word == "received" else "dates_out_of_order",
+                f"{specimen.identifier} was {word} before this time. Nothing was saved.",
+                field="drawn_time",
+            )
 
 
 def _register_missing(participant: Participant, visit: Visit, known: Sequence[Specimen], drawn_at: datetime) -> None:

@@ -20,6 +20,7 @@ SCOPE_WORDS = {
     "results:read": _("Read results (results:read)"),
     "sessions:write": _("Report sessions of a coach-bot or app (sessions:write)"),
     "specimens:read": _("Read awaited specimens (specimens:read)"),
+    "specimens:write": _("Record which specimens arrived (specimens:write)"),
     "read": _("Read what I may see (read)"),
     "estimates:read": _("Read estimates, if I may see effects (estimates:read)"),
     "export": _("Make and download exports (export)"),

@@ -38,7 +38,8 @@ GROUPED_WORDS: Mapping[Any, Mapping[Permission, Any]] = {
         P.VISIT_RECORD: _("Records visits"),
         P.SESSION_RECORD: _("Records sessions of the intervention"),
         P.SAFETY_RECORD: _("Records adverse events"),
-        P.SPECIMEN_MANAGE: _("Registers specimens"),
+        P.SPECIMEN_MANAGE: _("Registers specimens and settles rows that wait"),
+        P.SPECIMEN_RECEIVE: _("Records that specimens arrived"),
     },
     _("Works with data"): {
         P.RESULT_RECORD: _("Records results"),
