@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from trials.database import append_only, bookkeeping, mutable, read_only
+from trials.database import append_only, bookkeeping, mutable, read_only, removable
 
 # Every change of what is known of a specimen leaves an event: written here, so that no way in can forget one.
 SPECIMEN_EVENTS = """
@@ -55,6 +55,9 @@ class Migration(migrations.Migration):
     dependencies = [("measurements", "0005_laboratory"), ("trials", "0002_protect")]
 
     operations = [
+        mutable("measurements_plate", "measurements_plate_assays", "measurements_controlmaterial"),
+        removable("measurements_plate_assays"),
+        append_only("measurements_controlvalue", "measurements_platelayout"),
         mutable("measurements_shipment"),
         append_only("measurements_heldrowoutcome", "measurements_shipmentline"),
         read_only("measurements_specimenevent"),

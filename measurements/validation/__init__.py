@@ -4,7 +4,8 @@
 """
 
 from measurements.validation.codes import ROW_CODES, render_markdown
-from measurements.validation.decode import Payload, PayloadRefused, RunAsSent, decode_csv, decode_json
+from measurements.validation.decode import Payload, PayloadRefused, RunAsSent, decode_json
+from measurements.validation.decode_csv import decode_csv
 from measurements.validation.findings import Finding
 from measurements.validation.outcomes import AcceptedRow, Checked, Counts, NewSpecimen, Options
 from measurements.validation.reference import (

@@ -1,48 +1,22 @@
-"""From the bytes of a delivery to rows as sent.
+"""From the bytes of a JSON delivery to rows as sent, and what every reader of deliveries keeps to.
 
 What is wrong with one row is noted in it; only a body that cannot be read as rows at all is refused here.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from measurements.validation.nearness import Nearness, squeezed
-from measurements.validation.sent import FIELDS, RowAsSent, row_as_sent
+from measurements.validation.sent import RowAsSent, row_as_sent
 from measurements.validation.texts import shown
 
 MOST_BYTES = 10_000_000
 MOST_ROWS = 20_000
 DEEPEST = 20
 _TOO_DEEP = f"The JSON is nested deeper than {DEEPEST} levels. Send flat rows. Nothing was saved."
-_REQUIRED_COLUMNS = ("biomarker", "value")
-_HEADER_ALIASES = {
-    "specimenid": "specimen",
-    "sample": "specimen",
-    "sampleid": "specimen",
-    "participantcode": "participant",
-    "participantid": "participant",
-    "visitcode": "visit",
-    "timepoint": "visit",
-    "analyte": "biomarker",
-    "test": "biomarker",
-    "result": "value",
-    "concentration": "value",
-    "units": "unit",
-    "method": "assay",
-    "collected": "collected_at",
-    "collectiontime": "collected_at",
-    "comment": "reason",
-    "plate": "run",
-    "runid": "run",
-    "performed": "performed_on",
-}
-_COLUMNS = {squeezed(field): field for field in FIELDS} | _HEADER_ALIASES
 
 
 class PayloadRefused(ValueError):  # noqa: N818 - it says what happened to the payload
@@ -67,6 +41,8 @@ class Payload(Struct, frozen=True):
 
     run: RunAsSent
     rows: tuple[RowAsSent, ...]
+    numbers: tuple[int, ...] = ()
+    """What the rows are called in messages, where that is not 1, 2, 3 and so on."""
 
 
 def decode_json(body: bytes) -> Payload:
@@ -81,7 +57,7 @@ def decode_json(body: bytes) -> Payload:
     results = document.pop("results", None)
     if not isinstance(results, list):
         refuse_payload(422, "field_missing", 'The body has no list "results". Add it. Nothing was saved.')
-    _require_few(len(results))
+    require_few(len(results))
     require_shallow(document)
     run, unknown = _run(document.pop("run", None))
     rows = [_json_row(fields, run) for fields in results]
@@ -93,7 +69,7 @@ def decode_json(body: bytes) -> Payload:
 
 def read_json(body: bytes) -> Any:
     """The JSON of a body, numbers as texts. Raises `PayloadRefused`: 400, 413 or 422 `encoding`."""
-    text = _text(body)
+    text = utf8_text(body)
     try:
         return json.loads(
             text,
@@ -169,71 +145,9 @@ def _inside(value: Any) -> list[Any]:
     return [item for item in inner if isinstance(item, dict | list)]
 
 
-def decode_csv(body: bytes) -> Payload:
-    """The rows of a CSV body: UTF-8; comma, semicolon or tab; a header with the fields or their common names.
-
-    Raises `PayloadRefused` (413 `too_large` or `too_many_rows`, 422 `encoding`, `field_missing`, `column_twice` or
-    `malformed`).
-    """
-    lines = _records(_text(body))
-    header = next(lines, None)
-    if header is None:
-        refuse_payload(
-            422, "field_missing", "The file is empty. Send a header line and one line for each row. Nothing was saved."
-        )
-    columns = _columns(header)
-    rows = []
-    for cells in lines:
-        if any(cells):
-            rows.append(row_as_sent(_cells(columns, cells)))
-            _require_few(len(rows))
-    return Payload(RunAsSent(), tuple(rows))
-
-
-def _records(text: str) -> Iterator[list[str]]:
-    """The lines of a CSV text, cut at the separator that its header uses most."""
-    header = text.split("\n", 1)[0]
-    separator = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        yield from reader
-    except csv.Error as error:
-        refuse_payload(
-            422, "malformed", f"Line {reader.line_num} cannot be cut into cells: {error}. Mend it. Nothing was saved."
-        )
-
-
-def _columns(header: list[str]) -> list[str]:
-    """Field names of the header's columns; an unknown one keeps its own name."""
-    columns = [_COLUMNS.get(squeezed(name), name.strip()) for name in header]
-    twice = _first_repeated(name for name in columns if name)
-    if twice:
-        refuse_payload(
-            422, "column_twice", f'The column "{shown(twice)}" occurs twice. Send it once. Nothing was saved.'
-        )
-    missing = [field for field in _REQUIRED_COLUMNS if field not in columns]
-    if "specimen" not in columns and "participant" not in columns:
-        missing.insert(0, "specimen")
-    if missing:
-        near = Nearness(columns).nearest(missing[0])
-        hint = f'Rename "{shown(near)}" if that is it.' if near else "Add it to the first line."
-        refuse_payload(422, "field_missing", f'The header has no column "{missing[0]}". {hint} Nothing was saved.')
-    return columns
-
-
-def _cells(columns: list[str], cells: list[str]) -> dict[str, str | None]:
-    """A line as fields; an empty cell was not sent, and cells beyond the header belong to a column without a name."""
-    fields: dict[str, str | None] = {
-        name: cell or None for name, cell in zip(columns, cells, strict=False) if name or cell
-    }
-    if any(cells[len(columns) :]):
-        fields["(beyond the header)"] = None
-    return fields
-
-
-def _text(body: bytes) -> str:
-    if len(body) > MOST_BYTES:
-        refuse_payload(413, "too_large", "The body is larger than 10 MB. Send it in parts. Nothing was saved.")
+def utf8_text(body: bytes) -> str:
+    """The text of a body. Raises `PayloadRefused` (413 `too_large`, 422 `encoding`)."""
+    require_small(body)
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -243,7 +157,14 @@ def _text(body: bytes) -> str:
         )
 
 
-def _require_few(rows: int) -> None:
+def require_small(body: bytes) -> None:
+    """Raise `PayloadRefused` (413 `too_large`) for more than 10 MB."""
+    if len(body) > MOST_BYTES:
+        refuse_payload(413, "too_large", "The body is larger than 10 MB. Send it in parts. Nothing was saved.")
+
+
+def require_few(rows: int) -> None:
+    """Raise `PayloadRefused` (413 `too_many_rows`) for more than 20,000 rows."""
     if rows > MOST_ROWS:
         refuse_payload(
             413, "too_many_rows", f"There are more than {MOST_ROWS} rows. Send them in parts. Nothing was saved."

@@ -218,6 +218,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="webhookmessage",
+            index=models.Index(
+                condition=models.Q(("claimed_until__isnull", False)),
+                fields=["webhook"],
+                name="webhook_message_that_is_posted",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookmessage",
             index=models.Index(fields=["webhook", "-id"], name="webhook_message_by_webhook"),
         ),
         migrations.AddConstraint(
