@@ -35,12 +35,15 @@ NEAR_MISSES = 5000
 
 @dataclass(frozen=True)
 class Recorded:
-    """Of a stored result, what its correction takes over: the rest of the natural key, and the next revision."""
+    """Of a stored result, what its correction takes over: the rest of the natural key, the next revision, days not sent again."""
 
     assay: int | None
     run: str
     replicate: int
     revision: int
+    status: str
+    performed_on: date | None
+    collected_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -204,26 +207,27 @@ def _windows(
 BIOMARKERS = """
 SELECT b.id, b.code, b.name, b.unit, b.aliases, b.molar_mass, b.plausible_low, b.plausible_high, b.may_be_negative,
        b.specimen_type, a.id, a.code, a.unit, a.lower_limit_of_detection, a.lower_limit_of_quantification,
-       a.upper_limit_of_quantification
+       a.upper_limit_of_quantification, a.valid_from, a.valid_to
 FROM measurements_biomarker b
 LEFT JOIN measurements_assay a ON a.biomarker_id = b.id AND a.laboratory_id = %(laboratory)s
-    AND (a.valid_to IS NULL OR a.valid_to >= %(today)s)
-WHERE b.trial_id = %(trial)s ORDER BY b.position, b.code, a.id"""
+WHERE b.trial_id = %(trial)s ORDER BY b.position, b.code, a.valid_from NULLS FIRST, a.id"""
 
 
 def _biomarkers(trial: Trial, laboratory: Laboratory, today: date) -> dict[str, BiomarkerRef]:
-    lines = _all(BIOMARKERS, {"trial": trial.pk, "laboratory": laboratory.pk, "today": today})
+    lines = _all(BIOMARKERS, {"trial": trial.pk, "laboratory": laboratory.pk})
     assays: dict[int, dict[str, AssayRef]] = defaultdict(dict)
     for line in lines:
-        if line[10] is not None:  # a later version of the same code takes its place
-            assays[line[0]][line[11]] = AssayRef(
-                line[10], line[11], line[12], *(_plain(limit) for limit in line[13:16])
-            )
-    return {line[1]: _biomarker(line, assays[line[0]]) for line in lines}
+        if line[10] is not None:  # the versions of a code come in the order of time
+            of_biomarker, (key, code, unit, *limits, first, last) = assays[line[0]], line[10:]
+            before = of_biomarker.get(code)
+            earlier = (before, *before.earlier) if before else ()
+            of_biomarker[code] = AssayRef(key, code, unit, *map(_plain, limits), first, last, earlier)
+    return {line[1]: _biomarker(line, assays[line[0]], today) for line in lines}
 
 
-def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef]) -> BiomarkerRef:
+def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef], today: date) -> BiomarkerRef:
     key, code, name, unit, aliases, molar_mass, low, high, may_be_negative, specimen_type = line[:10]
+    in_use = [each for each, assay in assays.items() if assay.is_valid_on(today)]
     return BiomarkerRef(
         pk=key,
         code=code,
@@ -236,7 +240,8 @@ def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef]) -> BiomarkerRef
         allows_negative=may_be_negative,
         specimen_kind=specimen_type,
         assays=assays,
-        usual_assay=next(iter(assays)) if len(assays) == 1 else None,
+        usual_assay=in_use[0] if len(in_use) == 1 else None,
+        has_dated_assays=any(assay.earlier or assay.valid_from or assay.valid_to for assay in assays.values()),
     )
 
 
@@ -244,7 +249,7 @@ def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef]) -> BiomarkerRef
 # the planner read every result of the trial.
 CURRENT = """
 SELECT r.id, r.specimen_id, b.code, a.code, r.assay_id, r.run, r.replicate, r.revision, r.value, r.value_as_sent,
-       r.unit_as_sent, r.comparator, r.flag, r.status
+       r.unit_as_sent, r.comparator, r.flag, r.status, r.performed_on, r.collected_at
 FROM measurements_result r JOIN measurements_biomarker b ON b.id = r.biomarker_id
 LEFT JOIN measurements_assay a ON a.id = r.assay_id
 WHERE r.specimen_id = ANY(%(specimens)s) AND r.laboratory_id = %(laboratory)s
@@ -259,13 +264,12 @@ def _recorded(
     scope = {"specimens": list(named), "laboratory": laboratory.pk, "trial": trial.pk}
     recorded, details = {}, {}
     for line in _all(CURRENT, scope):
-        key, specimen, biomarker, assay, assay_key, run, replicate, revision, value, text, unit, mark, flag, status = (
-            line
-        )
+        key, specimen, biomarker, assay, assay_key, run, replicate, revision, value, text, unit, *rest = line
+        mark, flag, status, performed_on, collected_at = rest
         recorded[named[specimen], biomarker, assay, run or None, replicate] = RecordedRef(
             key, str(key), _plain(value), text, unit, mark or None, flag or None, status
         )
-        details[key] = Recorded(assay_key, run, replicate, revision)
+        details[key] = Recorded(assay_key, run, replicate, revision, status, performed_on, collected_at)
     return recorded, details
 
 

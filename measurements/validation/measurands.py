@@ -5,6 +5,7 @@ limits cost nothing per row.
 """
 
 from collections.abc import Iterable
+from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
@@ -56,24 +57,29 @@ class Measurands:
         self._by_alias = _aliases(self._biomarkers.values())
         self._nearness = Nearness(self._biomarkers)
         self._assays = {code: Nearness(biomarker.assays) for code, biomarker in self._biomarkers.items()}
-        self._found: dict[tuple[str | None, str | None, str | None], Resolved] = {}
+        self._found: dict[tuple[str | None, str | None, str | None, date | None], Resolved] = {}
         self._refused_units: set[str] = set()
 
-    def find(self, biomarker: str | None, assay: str | None, unit: str | None) -> Resolved:
-        """What the three texts of a row name together."""
-        key = (biomarker, assay, unit)
+    def find(self, biomarker: str | None, assay: str | None, unit: str | None, day: date | None = None) -> Resolved:
+        """What the three texts of a row name together, by the assays valid on the day of its run (None: today).
+
+        The day is needed only where the biomarker `has_dated_assays`.
+        """
+        key = (biomarker, assay, unit, day)
         resolved = self._found.get(key)
         if resolved is None:
             resolved = self._found[key] = self._resolve(*key)
         return resolved
 
-    def _resolve(self, biomarker_text: str | None, assay_text: str | None, unit_text: str | None) -> Resolved:
+    def _resolve(
+        self, biomarker_text: str | None, assay_text: str | None, unit_text: str | None, day: date | None
+    ) -> Resolved:
         try:
             biomarker, remarks = self._biomarker(biomarker_text)
         except NotedError as noted:
             return Resolved(None, None, (noted.note,))
         try:
-            assay = self._assay(biomarker, assay_text)
+            assay = self._assay(biomarker, assay_text, day)
         except NotedError as noted:
             return Resolved(None, biomarker, (noted.note,))
         lower, upper = _limits(biomarker, assay)
@@ -95,10 +101,12 @@ class Measurands:
         near = self._nearness.nearest(code)
         raise NotedError(Note("biomarker_unknown", "biomarker", code, near, {"known": _listed(self._biomarkers)}))
 
-    def _assay(self, biomarker: BiomarkerRef, text: str | None) -> AssayRef | None:
-        code = given(text, "assay") or biomarker.usual_assay
-        if code is None or code in biomarker.assays:
-            return biomarker.assays[code] if code else None
+    def _assay(self, biomarker: BiomarkerRef, text: str | None, day: date | None) -> AssayRef | None:
+        code = given(text, "assay") or (biomarker.usual_assay if day is None else biomarker.usual_assay_on(day))
+        if code is None:
+            return None
+        if code in biomarker.assays:
+            return biomarker.assays[code] if day is None else biomarker.assays[code].on(day)
         near = self._assays[biomarker.code].nearest(code)
         details = {"biomarker": biomarker.code, "known": _listed(biomarker.assays)}
         raise NotedError(Note("assay_unknown", "assay", code, near, details))

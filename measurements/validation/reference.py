@@ -24,7 +24,7 @@ TrialState = Literal["open", "frozen", "locked"]
 
 
 class AssayRef(Struct, frozen=True):
-    """A laboratory's method for a biomarker; the limits are in `unit`, the assay's own."""
+    """A version of a laboratory's method for a biomarker; the limits are in `unit`, the assay's own."""
 
     pk: Key
     code: str
@@ -32,6 +32,21 @@ class AssayRef(Struct, frozen=True):
     llod: Decimal | None = None
     lloq: Decimal | None = None
     uloq: Decimal | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    """First and last day of its validity; None where it is open."""
+    earlier: tuple["AssayRef", ...] = ()
+    """Versions of the same code before this one, the newest first."""
+
+    def on(self, day: date) -> "AssayRef":
+        """Return the version valid on `day`; in a gap the one before it, before all of them the oldest."""
+        versions = (self, *self.earlier)
+        return next((each for each in versions if each.valid_from is None or each.valid_from <= day), versions[-1])
+
+    def is_valid_on(self, day: date) -> bool:
+        """Return whether a version is valid on `day`."""
+        version = self.on(day)
+        return (version.valid_from or day) <= day <= (version.valid_to or day)
 
 
 class BiomarkerRef(Struct, frozen=True):
@@ -53,9 +68,16 @@ class BiomarkerRef(Struct, frozen=True):
     specimen_kind: str | None = None
     """The kind of specimen it is measured in, such as `serum`; None where any will do."""
     assays: Mapping[str, AssayRef] = {}
-    """This laboratory's assays of it, by code."""
+    """This laboratory's assays of it, by code, in their newest version."""
     usual_assay: str | None = None
-    """Code of the assay that a row without one means; None where there is none or more than one."""
+    """Code of the assay that a row without one means; None where there is none or more than one valid today."""
+    has_dated_assays: bool = False
+    """Whether the day of a run decides which assay, or which version of one, a row means."""
+
+    def usual_assay_on(self, day: date) -> str | None:
+        """Return the code that a row of this day means without saying so; today's where none was valid then."""
+        valid = [code for code, assay in self.assays.items() if assay.is_valid_on(day)]
+        return self.usual_assay if not valid else valid[0] if len(valid) == 1 else None
 
 
 class SpecimenRef(Struct, frozen=True):

@@ -33,10 +33,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def check_rows(rows: Sequence[RowAsSent], reference: Reference, options: Options = DEFAULTS) -> Checked:
-    """Check a batch; never raises for what the rows hold. `reference` must be of the trial and the laboratory."""
+def check_rows(
+    rows: Sequence[RowAsSent], reference: Reference, options: Options = DEFAULTS, numbers: Sequence[int] = ()
+) -> Checked:
+    """Check a batch; never raises for what the rows hold. `reference` must be of the trial and the laboratory.
+
+    `numbers` are what the rows are called in messages, where that is not 1, 2, 3 and so on; no number twice.
+    """
     batch = _Batch(reference, options)
-    for number, row in enumerate(rows, 1):
+    for number, row in zip(numbers or range(1, len(rows) + 1), rows, strict=True):
         batch.check(number, row)
     return batch.outcome(len(rows))
 
@@ -64,6 +69,8 @@ class _Batch:
         """Accept the row or note every reason why not."""
         problems = _Problems(row)
         resolved = self._measurands.find(row.biomarker, row.assay, row.unit)
+        if resolved.biomarker is not None and resolved.biomarker.has_dated_assays:
+            resolved = self._measurands.find(row.biomarker, row.assay, row.unit, self._day(row))
         problems.extend(resolved.problems)
         kind = resolved.biomarker.specimen_kind if resolved.biomarker else None
         place = problems.attempt(self._places.find, row, kind)
@@ -173,6 +180,20 @@ class _Batch:
 
     def _collected_at(self, row: RowAsSent) -> datetime | None:
         return parse_collected_at(row.collected_at, self._now) if row.collected_at else None
+
+    def _day(self, row: RowAsSent) -> date:
+        """The day that decides which version of an assay a row means: of the run, else of collection, else today.
+
+        A day that cannot be read is told of where it is read for itself.
+        """
+        try:
+            if row.performed_on:
+                return parse_performed_on(row.performed_on, self._now)
+            if row.collected_at:
+                return parse_collected_at(row.collected_at, self._now).date()
+        except NotedError:
+            pass
+        return self._now.date()
 
     def _run(self, row: RowAsSent) -> tuple[str | None, date | None]:
         """The run's id and day; the same for most rows of a batch, so looked at once."""
