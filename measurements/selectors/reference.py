@@ -72,23 +72,14 @@ def reference_for(
     laboratory: Laboratory,
     sites: Sites,
     now: datetime,
-    shows_recorded: bool = True,
 ) -> Known:
-    """Return what `rows` are checked against; participants of other sites than `sites` are as unknown as foreign ones.
-
-    `shows_recorded=False` leaves stored results out, so that no message can repeat one (the sandbox).
-    """
+    """Return what `rows` are checked against; participants of other sites than `sites` are as unknown as foreign ones."""
     state, version = _one("SELECT data_state, data_version FROM trials_trial WHERE id = %s", [trial.pk])
     found = _Found()
     _load_participants(found, trial, sites, _texts(rows, "participant"))
     named = _load_specimens(found, trial, sites, _texts(rows, "specimen"))
     visits = list(trial.visits.all())
-    recorded: dict[NaturalKey, RecordedRef] = {}
-    details: dict[int, Recorded] = {}
-    held: dict[NaturalKey, RecordedRef] = {}
-    if shows_recorded:
-        recorded, details = _recorded(trial, laboratory, named)
-        held = _held(trial, laboratory, named, rows)
+    recorded, details = _recorded(trial, laboratory, named)
     reference = Reference(
         now=now,
         biomarkers=_biomarkers(trial, laboratory, now.date()),
@@ -99,7 +90,7 @@ def reference_for(
         by_participant_visit={place: tuple(ids) for place, ids in found.by_place.items()},
         windows=_windows(visits, found, rows),
         recorded=recorded,
-        held=held,
+        held=_held(trial, laboratory, named, rows),
     )
     return Known(reference, version, details)
 

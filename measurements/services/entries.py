@@ -12,9 +12,8 @@ from measurements.selectors.sheets import Line, Sheet
 from measurements.services.queries import answer_query
 from measurements.services.results import Answer, laboratory_of, record_results
 from measurements.validation import Options, Payload, RowAsSent, RunAsSent
+from measurements.validation.typed import ENTERED_IN_ERROR, TypedCell, read_typed
 from trials.access import Actor
-
-NOT_DONE = frozenset({"not done", "not_done", "nd"})
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,8 @@ def record_entries(*, sheet: Sheet, typed: Mapping[int, Typed], by: Actor) -> di
     about it.
     """
     lines = {line.biomarker.pk: line for line in sheet.lines if line.is_own and line.biomarker.pk in typed}
-    outcomes = {
-        key: Outcome(is_saved=False, sentence=_emptied()) for key in lines if _is_emptied(lines[key], typed[key])
-    }
+    refused = {key: _unfit(lines[key].result, typed[key].value) for key in lines}
+    outcomes = {key: Outcome(is_saved=False, sentence=sentence) for key, sentence in refused.items() if sentence}
     changed = [key for key in lines if key not in outcomes and _is_changed(lines[key], typed[key])]
     for key in lines.keys() - outcomes.keys() - set(changed):
         _confirm(lines[key], typed[key], by)
@@ -51,18 +49,26 @@ def record_entries(*, sheet: Sheet, typed: Mapping[int, Typed], by: Actor) -> di
     return outcomes | (dict(zip(changed, _recorded(sheet, rows, by), strict=True)) if rows else {})
 
 
-def _is_emptied(line: Line, typed: Typed) -> bool:
-    return line.result is not None and not typed.value.strip()
+def _unfit(result: Result | None, text: str) -> str:
+    """Why a field cannot be sent at all, beside what is recorded; empty where it can."""
+    if result is not None and not text.strip():
+        return _("A recorded value cannot be emptied. Type the right value, or “not done” with a reason.")
+    if result is None and read_typed(text).is_error:
+        return _("Nothing is recorded here that could have been entered in error.")
+    return ""
 
 
-def _emptied() -> str:
-    return _("A recorded value cannot be emptied. Type the right value, or “not done” with a reason.")
+def is_entered_in_error(result: Result) -> bool:
+    """Whether a value was struck because it should never have been recorded."""
+    return result.status == Result.Status.NOT_DONE and result.reason.startswith(ENTERED_IN_ERROR)
 
 
 def shown_value(result: Result | None) -> str:
     """Return what a field holds for a result."""
     if result is None:
         return ""
+    if is_entered_in_error(result):
+        return _("entered in error")
     return _("not done") if result.status == Result.Status.NOT_DONE else result.value_as_sent
 
 
@@ -76,18 +82,23 @@ def _confirm(line: Line, typed: Typed, by: Actor) -> None:
 
 
 def _row(sheet: Sheet, line: Line, typed: Typed) -> RowAsSent:
-    is_not_done = typed.value.strip().casefold() in NOT_DONE
+    cell = read_typed(typed.value, typed.reason)
     return RowAsSent(
         specimen=line.specimen or None,
         participant=sheet.participant.code,
         visit=sheet.visit.code,
         biomarker=line.biomarker.code,
-        value=None if is_not_done else typed.value,
+        value=cell.value,
         unit=line.biomarker.unit,
-        status="not_done" if is_not_done else "corrected" if line.result else "final",
-        reason=typed.reason.strip() or None,
+        status=status_of(cell, line.result),
+        reason=cell.reason,
         corrects=str(line.result.pk) if line.result else None,
     )
+
+
+def status_of(cell: TypedCell, result: Result | None) -> str:
+    """Return the status to send: what replaces a value says that it corrects it."""
+    return "corrected" if result is not None and cell.status == "final" else cell.status
 
 
 def _recorded(sheet: Sheet, rows: Sequence[RowAsSent], by: Actor) -> list[Outcome]:

@@ -15,13 +15,13 @@ from measurements.services.idempotency import Key, earlier_answer, keep_answer
 from measurements.services.queries import ask_about_several_values
 from measurements.services.storing import store_rows
 from measurements.validation import Checked, Options, Payload, check_rows
-from measurements.validation.standing import AFTER_PRELIMINARY
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, NotAllowed
-from trials.models import Laboratory, Trial
+from trials.models import Laboratory, Participant, Trial, Webhook
 from trials.permissions import Permission
 from trials.services.design import BUILT_IN_LABORATORY, mark_data_changed
+from trials.services.webhooks import announce
 
 ATTEMPTS = 6
 # Two deliveries at once: the later one looks again and finds what the earlier one recorded.
@@ -70,7 +70,7 @@ def record_results(
     """Check a delivery and store what is right; return the answer: 201, 200 or 422.
 
     One transaction: nothing is ever half-written, and a repeated key gets the first answer. A delivery that meets
-    another one with the same rows is checked again after it. A sandbox credential checks and stores nothing.
+    another one with the same rows is checked again after it.
 
     Raises:
         NotFound, NotAllowed: the caller may not record (or not correct) results of this trial.
@@ -78,8 +78,6 @@ def record_results(
         RuleBroken: the key was used for another request.
     """
     wished = options or Options()
-    if by.credential is not None and by.credential.is_sandbox:
-        wished = Options(wished.on_error, wished.unknown_specimen, dry_run=True)
     delivery = _Delivery(trial, laboratory, payload, by, channel, wished, body_sha256, key, now or timezone.now())
     for _ in range(ATTEMPTS):
         try:
@@ -103,8 +101,8 @@ def _record(delivery: _Delivery) -> Answer:
         if earlier is not None:
             return Answer(*earlier, is_replay=True)
     known = _known(delivery)
-    checked = check_rows(delivery.payload.rows, known.reference, delivery.options)
-    _require_correction(delivery, checked)
+    checked = check_rows(delivery.payload.rows, known.reference, delivery.options, delivery.payload.numbers)
+    _require_correction(delivery, known, checked)
     status = _status(checked)
     if status == 422 or delivery.options.dry_run:
         return Answer(422 if status == 422 else 200, _body(delivery, checked, known.data_version, None))
@@ -118,14 +116,23 @@ def _known(delivery: _Delivery) -> Known:
         laboratory=delivery.laboratory,
         sites=sites_open_to(delivery.by, Permission.RESULT_RECORD, delivery.trial),
         now=delivery.now,
-        shows_recorded=not (delivery.by.credential and delivery.by.credential.is_sandbox),
     )
 
 
-def _require_correction(delivery: _Delivery, checked: Checked) -> None:
+def _require_correction(delivery: _Delivery, known: Known, checked: Checked) -> None:
     """A final value after a preliminary one is no correction; everything else that replaces a value is."""
-    if any(row.disposition == "corrected" and row.reason != AFTER_PRELIMINARY for row in checked.accepted):
-        require(delivery.by, Permission.RESULT_CORRECT, delivery.trial)
+    replaced = [(row, known.recorded[row.supersedes]) for row in checked.accepted if row.supersedes in known.recorded]
+    corrected = {
+        row.participant_pk
+        for row, old in replaced
+        if row.disposition == "corrected" and (old.status, row.status) != ("preliminary", "final")
+    }
+    if not corrected:
+        return
+    require(delivery.by, Permission.RESULT_CORRECT, delivery.trial)
+    sites = sites_open_to(delivery.by, Permission.RESULT_CORRECT, delivery.trial)
+    if sites is not None and Participant.objects.filter(pk__in=corrected).exclude(site__in=sites).exists():
+        raise NotAllowed("not_allowed", "Your roles do not include correcting results of this site. Nothing was saved.")
 
 
 def _status(checked: Checked) -> int:
@@ -147,6 +154,7 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
         body = _body(delivery, checked, version, submission)
         if delivery.key is not None:
             keep_answer(delivery.key, status, body)
+        _announce(submission)
         event.record(
             "results.recorded",
             trial=delivery.trial,
@@ -155,6 +163,17 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
             sha256=delivery.body_sha256,
         )
     return Answer(status, body, submission)
+
+
+def _announce(submission: Submission) -> None:
+    """Tell webhooks that a delivery was recorded: its counts, which its sender was answered too."""
+    counts = ("received", "created", "unchanged", "corrected", "held", "rejected")
+    told = {
+        "submission": str(submission.reference),
+        **{name: getattr(submission, name) for name in counts},
+        "url": f"/api/v1/trials/{submission.trial.slug}/submissions/{submission.reference}/",
+    }
+    announce(Webhook.Event.SUBMISSION_COMPLETED, trial=submission.trial, laboratory=submission.laboratory, data=told)
 
 
 def _submission(delivery: _Delivery, checked: Checked) -> Submission:

@@ -14,9 +14,9 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from measurements.models import HeldRow, Query, Specimen, Submission
+from measurements.models import HeldRow, Query, QueryNote, Specimen, Submission
 from measurements.selectors.reference import Recorded
-from measurements.services.queries import BY_HAND, SEVERAL_VALUES
+from measurements.services.queries import BY_HAND, SEVERAL_VALUES, announce_queries
 from measurements.validation import AcceptedRow, Checked
 
 COLUMNS = (
@@ -43,6 +43,7 @@ COLUMNS = (
     "limit_of_quantification",
     "collected_at",
 )
+CORRECTED = "The value was corrected."
 COPY = f"COPY measurements_result ({', '.join(COLUMNS)}) FROM STDIN"
 
 
@@ -61,7 +62,7 @@ def store_rows(submission: Submission, checked: Checked, recorded: Mapping[int, 
     results = [row for row in rows if row.disposition in {"created", "corrected"}]
     _copy_results(submission, results, specimens, recorded)
     _hold(submission, [row for row in rows if row.disposition == "held"])
-    _close_queries([row for row in results if row.disposition == "corrected"])
+    _settle_queries(submission, [row for row in results if row.disposition == "corrected"])
     _open_queries(submission, checked, results)
     return Stored(len(results), any(_is_analysable(row) for row in results))
 
@@ -124,7 +125,7 @@ def _line(row: AcceptedRow, old: Recorded | None) -> tuple[object, ...]:
     return (
         old.assay if old else row.assay_pk,
         old.run if old else row.run or "",
-        row.performed_on,
+        row.performed_on or (old.performed_on if old else None),
         old.replicate if old else row.replicate,
         old.revision + 1 if old else 0,
         row.supersedes if old else None,
@@ -138,7 +139,7 @@ def _line(row: AcceptedRow, old: Recorded | None) -> tuple[object, ...]:
         row.canonical_value,
         row.canonical_unit,
         row.limit,
-        row.collected_at,
+        row.collected_at or (old.collected_at if old else None),
     )
 
 
@@ -164,18 +165,33 @@ def _held_key(row: AcceptedRow) -> str:
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
-def _close_queries(rows: Sequence[AcceptedRow]) -> None:
-    """A corrected value answers the question about the old one, but not why there are several."""
-    if rows:
-        superseded = [row.supersedes for row in rows if row.supersedes is not None]
-        asked = Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED)
-        # What a person asked, a person closes.
-        asked.filter(code=BY_HAND, state=Query.State.OPEN).update(
-            state=Query.State.ANSWERED, answer="The value was corrected."
-        )
-        asked.exclude(code__in=[SEVERAL_VALUES, BY_HAND]).update(
-            state=Query.State.CLOSED, answer="The value was corrected.", closed_at=timezone.now()
-        )
+def _settle_queries(submission: Submission, rows: Sequence[AcceptedRow]) -> None:
+    """A corrected value answers the question about the old one, but not why there are several.
+
+    What a rule asked is closed. What a person asked goes over to the new value, answered: a person closes it.
+    """
+    superseded = [row.supersedes for row in rows if row.supersedes is not None]
+    if not superseded:
+        return
+    about = Query.objects.filter(result_id__in=superseded).exclude(state=Query.State.CLOSED)
+    asked = list(about.exclude(code=SEVERAL_VALUES).select_for_update().order_by("id"))
+    later = dict(submission.results.filter(supersedes__in=superseded).values_list("supersedes_id", "id"))
+    notes = [_settled(query, later[query.result_id]) for query in asked if query.result_id is not None]
+    Query.objects.bulk_update(asked, ["result", "state", "answer", "closed_at"], batch_size=500)
+    QueryNote.objects.bulk_create(note for note in notes if note is not None)
+
+
+def _settled(query: Query, later: int) -> QueryNote | None:
+    """Change a query about a value that was replaced by `later`; return what is to be noted, where something is."""
+    if query.code == BY_HAND:
+        query.result_id = later
+        if query.state != Query.State.OPEN:
+            return None
+        query.state, kind = Query.State.ANSWERED, QueryNote.Kind.ANSWERED
+    else:
+        query.state, query.closed_at, kind = Query.State.CLOSED, timezone.now(), QueryNote.Kind.CLOSED
+    query.answer = CORRECTED
+    return QueryNote(trial_id=query.trial_id, query=query, kind=kind, text=CORRECTED)
 
 
 def _open_queries(submission: Submission, checked: Checked, rows: Sequence[AcceptedRow]) -> None:
@@ -184,9 +200,9 @@ def _open_queries(submission: Submission, checked: Checked, rows: Sequence[Accep
         return
     questions = {finding.row: finding.message for finding in checked.warnings if finding.code == "value_implausible"}
     keys = dict(submission.results.filter(row_number__in=list(asked)).values_list("row_number", "id"))
-    Query.objects.bulk_create(
+    opened = Query.objects.bulk_create(
         Query(
-            trial_id=submission.trial_id,
+            trial=submission.trial,
             participant_id=row.participant_pk,
             visit_id=row.visit_pk,
             biomarker_id=row.biomarker_pk,
@@ -197,3 +213,4 @@ def _open_queries(submission: Submission, checked: Checked, rows: Sequence[Accep
         for number, row in asked.items()
         if row.participant_pk is not None and row.visit_pk is not None
     )
+    announce_queries(opened, laboratory=submission.laboratory)

@@ -146,6 +146,13 @@ _TABLE = (
         "error",
         '"{value}" differs from "{recorded}", which is kept for {biomarker} of specimen "{specimen}".',
         "Send status corrected with a reason if the new value is right.",
+        'Send corrects "{did_you_mean}" beside the reason if nothing was measured after all.',
+    ),
+    RowCode(
+        "status_goes_back",
+        "error",
+        '"{value}" cannot follow the {recorded} value of {biomarker} of specimen "{specimen}".',
+        "Send status corrected with a reason if the new value is right.",
     ),
     RowCode(
         "corrects_unknown",

@@ -9,6 +9,7 @@ from measurements.validation.places import Place
 from measurements.validation.quantities import Quantity
 from measurements.validation.reference import Key, NaturalKey, RecordedRef, Reference, Status
 from measurements.validation.sent import RowAsSent
+from measurements.validation.status_moves import STATUS_MOVES, Step
 
 AFTER_PRELIMINARY = "Final value after a preliminary one."
 AFTER_HOLD = "Accepted after it was held."
@@ -43,7 +44,7 @@ class Records:
         self._by_place: dict[tuple[str, str, str | None, int], list[RecordedRef]] | None = None
 
     def standing(self, key: NaturalKey, candidate: Candidate) -> Standing:
-        """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `field_missing` (a reason)."""
+        """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `status_goes_back`, `field_missing` (a reason)."""
         if candidate.row.corrects or candidate.status == "corrected":
             return self._correction(key, candidate)
         held, recorded = self._held.get(key), self._recorded.get(key)
@@ -55,8 +56,10 @@ class Records:
 
     def _correction(self, key: NaturalKey, candidate: Candidate) -> Standing:
         old = self._to_correct(key, candidate)
-        if old is not None and _is_same(old, candidate):
+        if old is not None and _is_same(old, candidate) and not _settles(old, candidate):
             return _already(key, candidate)
+        if old is not None and STATUS_MOVES[old.status][candidate.status] is Step.NEVER:
+            raise NotedError(_goes_back(key, candidate, old))
         if candidate.reason is None:
             raise NotedError(Note("field_missing", "reason", details={"needed_by": "a correction"}))
         if candidate.held:
@@ -93,12 +96,24 @@ def _against(key: NaturalKey, candidate: Candidate, old: RecordedRef | None) -> 
     disposition: Disposition = "held" if candidate.held else "created"
     if old is None:
         return Standing(disposition, None, candidate.reason)
-    if old.status == "preliminary" and candidate.status != "preliminary" and not candidate.held:
+    if _settles(old, candidate) and not candidate.held:
         return Standing("corrected", old.pk, candidate.reason or AFTER_PRELIMINARY)
     if _is_same(old, candidate):
         return _already(key, candidate)
     details = {"recorded": f"{old.text} {old.unit}".strip(), "biomarker": key[1], "specimen": key[0]}
-    raise NotedError(Note("differs_from_recorded", "value", _sent(candidate), details=details))
+    # Nothing measured after all: the row has its reason already, and has to say which result it takes away.
+    named = old.id if candidate.status == "not_done" else None
+    raise NotedError(Note("differs_from_recorded", "value", _sent(candidate), named, details))
+
+
+def _settles(old: RecordedRef, candidate: Candidate) -> bool:
+    """Whether the row settles a preliminary value, which is a step also where the number stays the same."""
+    return old.status == "preliminary" and candidate.status != "preliminary"
+
+
+def _goes_back(key: NaturalKey, candidate: Candidate, old: RecordedRef) -> Note:
+    details = {"recorded": old.status.replace("_", " "), "biomarker": key[1], "specimen": key[0]}
+    return Note("status_goes_back", "status", candidate.status, details=details)
 
 
 def _already(key: NaturalKey, candidate: Candidate) -> Standing:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from measurements.models import Biomarker, Query, Result
 from measurements.selectors.sheets import Line, Sheet
-from measurements.services.entries import Outcome, Typed, shown_value
+from measurements.services.entries import Outcome, Typed, is_entered_in_error, shown_value
 from measurements.units.spelling import readable_unit
 
 
@@ -93,6 +93,8 @@ def _implausible(biomarker: Biomarker, result: Result) -> str:
 
 def _stored_as(result: Result) -> str:
     """What a value that is no plain number was stored as; empty for a number."""
+    if is_entered_in_error(result):
+        return result.reason
     if result.status == Result.Status.NOT_DONE:
         return _("Not done: %(reason)s") % {"reason": result.reason}
     if result.flag == "not_measured":
