@@ -112,6 +112,8 @@ class Migration(migrations.Migration):
                     ("api_json", "API, JSON"),
                     ("api_csv", "API, CSV"),
                     ("form", "Web form"),
+                    ("grid", "Batch entry"),
+                    ("double", "Double entry"),
                     ("released", "Rows that waited"),
                     ("file_csv", "File, CSV"),
                     ("file_xlsx", "File, Excel"),
@@ -273,6 +275,191 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["measured_at", "id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="EntryBatch",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("biomarkers", models.JSONField(help_text="Primary keys, in the order of the columns.")),
+                ("run", models.CharField(blank=True, max_length=80)),
+                ("performed_on", models.DateField(null=True)),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="Of the form it was begun with: sent twice, it is begun once.", max_length=40
+                    ),
+                ),
+                (
+                    "begun_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "begun_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_default=trials.models.audit.CurrentEvent(),
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trials.auditevent",
+                    ),
+                ),
+                (
+                    "site",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.site"
+                    ),
+                ),
+                (
+                    "trial",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="entry_batches", to="trials.trial"
+                    ),
+                ),
+                (
+                    "visit",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.visit"),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "entry batches",
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="EntryPass",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                ("text", models.CharField(blank=True, max_length=80)),
+                ("unit", models.CharField(blank=True, max_length=40)),
+                ("status", models.CharField(max_length=12)),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                (
+                    "recorded_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="passes", to="measurements.entrybatch"
+                    ),
+                ),
+                (
+                    "biomarker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="measurements.biomarker"
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_default=trials.models.audit.CurrentEvent(),
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trials.auditevent",
+                    ),
+                ),
+                (
+                    "participant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.participant"
+                    ),
+                ),
+                (
+                    "trial",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.trial"),
+                ),
+                (
+                    "visit",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.visit"),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "entry passes",
+                "ordering": ["id"],
+            },
+        ),
+        migrations.CreateModel(
+            name="EntrySettlement",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "choice",
+                    models.CharField(
+                        choices=[
+                            ("agreed", "Both agreed"),
+                            ("first", "First entry"),
+                            ("second", "Second entry"),
+                            ("other", "Another value"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                (
+                    "recorded_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="settlements",
+                        to="measurements.entrybatch",
+                    ),
+                ),
+                (
+                    "biomarker",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="measurements.biomarker"
+                    ),
+                ),
+                (
+                    "by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        db_default=trials.models.audit.CurrentEvent(),
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="trials.auditevent",
+                    ),
+                ),
+                (
+                    "participant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.participant"
+                    ),
+                ),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="measurements.submission"
+                    ),
+                ),
+                (
+                    "trial",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="trials.trial"),
+                ),
+            ],
+            options={
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
@@ -715,6 +902,39 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="controlmaterial",
             constraint=models.CheckConstraint(condition=models.Q(("target_sd__gt", 0)), name="a_control_varies"),
+        ),
+        migrations.AddConstraint(
+            model_name="entrybatch",
+            constraint=models.UniqueConstraint(fields=("begun_by", "key"), name="a_batch_is_begun_once_per_form"),
+        ),
+        migrations.AddConstraint(
+            model_name="entrypass",
+            constraint=models.CheckConstraint(condition=models.Q(("number__in", [1, 2])), name="there_are_two_passes"),
+        ),
+        migrations.AddConstraint(
+            model_name="entrypass",
+            constraint=models.UniqueConstraint(
+                fields=("batch", "participant", "biomarker", "number"), name="a_cell_is_typed_once_per_pass"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="entrypass",
+            constraint=models.UniqueConstraint(
+                fields=("batch", "participant", "biomarker", "by"), name="the_passes_of_a_cell_are_two_peoples"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="entrysettlement",
+            constraint=models.UniqueConstraint(
+                fields=("batch", "participant", "biomarker"), name="a_cell_is_settled_once"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="entrysettlement",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("choice", "agreed"), models.Q(("reason", ""), _negated=True), _connector="OR"),
+                name="a_choice_between_passes_says_why",
+            ),
         ),
         migrations.AddConstraint(
             model_name="heldrowoutcome",

@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
         append_only("measurements_heldrowoutcome", "measurements_shipmentline"),
         read_only("measurements_specimenevent"),
         migrations.RunSQL(SPECIMEN_EVENTS, migrations.RunSQL.noop),
+        append_only("measurements_entrybatch", "measurements_entrypass", "measurements_entrysettlement"),
         append_only("measurements_submissionfile"),
         mutable("measurements_columnmapping"),
         bookkeeping("measurements_upload"),

@@ -2,6 +2,7 @@
 
 from measurements.models.assay import Assay
 from measurements.models.biomarker import Biomarker
+from measurements.models.double_entry import EntryBatch, EntryPass, EntrySettlement
 from measurements.models.held import HeldRowOutcome
 from measurements.models.plate import ControlMaterial, ControlValue, Plate, PlateLayout
 from measurements.models.query import Query, QueryNote, SourceVerification
@@ -19,6 +20,9 @@ __all__ = [
     "ColumnMapping",
     "ControlMaterial",
     "ControlValue",
+    "EntryBatch",
+    "EntryPass",
+    "EntrySettlement",
     "FileFormat",
     "HeldRow",
     "HeldRowOutcome",

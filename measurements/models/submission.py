@@ -16,6 +16,8 @@ class Submission(models.Model):
         API_JSON = "api_json", "API, JSON"
         API_CSV = "api_csv", "API, CSV"
         FORM = "form", "Web form"
+        GRID = "grid", "Batch entry"
+        DOUBLE = "double", "Double entry"
         RELEASED = "released", "Rows that waited"
         FILE_CSV = "file_csv", "File, CSV"
         FILE_XLSX = "file_xlsx", "File, Excel"

@@ -35,7 +35,7 @@ NEAR_MISSES = 5000
 
 @dataclass(frozen=True)
 class Recorded:
-    """Of a stored result, what its correction takes over: the rest of the natural key, the next revision, days not sent again."""
+    """Of a stored result, what its correction takes over: its place, its revision, its days."""
 
     assay: int | None
     run: str
@@ -73,7 +73,7 @@ def reference_for(
     sites: Sites,
     now: datetime,
 ) -> Known:
-    """Return what `rows` are checked against; participants of other sites than `sites` are as unknown as foreign ones."""
+    """Return what `rows` are checked against; participants of other sites are as unknown as foreign ones."""
     state, version = _one("SELECT data_state, data_version FROM trials_trial WHERE id = %s", [trial.pk])
     found = _Found()
     _load_participants(found, trial, sites, _texts(rows, "participant"))
@@ -124,7 +124,7 @@ SELECT p.id, p.code, p.data_use_withdrawn, p.randomized_on FROM trials_participa
 WHERE p.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))"""
 
 SPECIMENS = """
-SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, v.code, p.id, p.code, p.data_use_withdrawn, p.randomized_on
+SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, s.parent_id, v.code, p.id, p.code, p.data_use_withdrawn, p.randomized_on
 FROM measurements_specimen s
 JOIN trials_participant p ON p.id = s.participant_id
 JOIN trials_visit v ON v.id = s.visit_id
@@ -158,12 +158,13 @@ def _load_specimens(found: _Found, trial: Trial, sites: Sites, ids: list[str]) -
 
 
 def _keep_specimens(found: _Found, lines: Iterable[Any]) -> None:
-    for key, identifier, kind, drawn_at, visit, *participant in lines:
+    for key, identifier, kind, drawn_at, parent, visit, *participant in lines:
         if identifier in found.specimens:
             continue
         code = participant[1]
         found.specimens[identifier] = SpecimenRef(key, code, visit, kind, drawn_at)
-        found.by_place[code, visit].append(identifier)
+        if parent is None:  # a row of participant and visit means the specimen, whatever was parted from it
+            found.by_place[code, visit].append(identifier)
         if code not in found.participants:
             _keep_participants(found, [participant])
 
@@ -265,19 +266,24 @@ def _recorded(
 
 
 HELD = """
-SELECT id, row FROM measurements_heldrow
-WHERE trial_id = %(trial)s AND laboratory_id = %(laboratory)s AND row ->> 'specimen' = ANY(%(specimens)s) ORDER BY id"""
+SELECT h.id, h.row FROM measurements_heldrow h LEFT JOIN measurements_heldrowoutcome o ON o.held_row_id = h.id
+WHERE h.trial_id = %(trial)s AND h.laboratory_id = %(laboratory)s AND h.row ->> 'specimen' = ANY(%(specimens)s)
+  AND (o.id IS NULL OR (o.outcome = 'joined' AND h.row ->> 'specimen' <> ALL(%(known)s))) ORDER BY h.id"""
 
 
 def _held(
     trial: Trial, laboratory: Laboratory, named: dict[int, str], rows: Iterable[RowAsSent]
 ) -> dict[NaturalKey, RecordedRef]:
-    """Rows that wait, the newest of each natural key; their specimens may be unknown to the trial."""
+    """Rows that wait, the newest of each natural key; their specimens may be unknown to the trial.
+
+    One that joined under another specimen's id is among them, so that it is known when it is sent again as it was.
+    """
     specimens = sorted({*named.values(), *_texts(rows, "specimen"), *_made_ids(rows)})
     if not specimens:
         return {}
     held = {}
-    for key, kept in _all(HELD, {"trial": trial.pk, "laboratory": laboratory.pk, "specimens": specimens}):
+    scope = {"trial": trial.pk, "laboratory": laboratory.pk, "specimens": specimens, "known": list(named.values())}
+    for key, kept in _all(HELD, scope):
         row = _json(kept)
         value = None if row["canonical_value"] is None else Decimal(row["canonical_value"])
         held[row["specimen"], row["biomarker"], row["assay"], row["run"], row["replicate"]] = RecordedRef(

@@ -44,7 +44,7 @@ class Records:
         self._by_place: dict[tuple[str, str, str | None, int], list[RecordedRef]] | None = None
 
     def standing(self, key: NaturalKey, candidate: Candidate) -> Standing:
-        """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `status_goes_back`, `field_missing` (a reason)."""
+        """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `status_goes_back`, `field_missing`."""
         if candidate.row.corrects or candidate.status == "corrected":
             return self._correction(key, candidate)
         held, recorded = self._held.get(key), self._recorded.get(key)

@@ -34,6 +34,7 @@ APPEND_ONLY = {
     "measurements.sessionretraction", "measurements.heldrowoutcome", "measurements.shipmentline",
     "measurements.sourceverification", "measurements.submission",
     "measurements.submissionfile",
+    "measurements.entrybatch", "measurements.entrypass", "measurements.entrysettlement",
     "measurements.controlvalue", "measurements.platelayout",
     "analytics.analysisplan", "analytics.armdescription", "analytics.effectestimate", "analytics.estimaterun",
 }  # fmt: skip
