@@ -48,6 +48,15 @@ def deliver_message(message_id: int) -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery has no types
+def deliver_webhook_message(message_id: int) -> None:
+    """Post a message to its webhook unless it was delivered, or somebody else is at it."""
+    from trials.models import WebhookMessage
+    from trials.services import webhook_delivery
+
+    webhook_delivery.deliver_webhook_message(message=WebhookMessage.objects.get(pk=message_id), by=WORKER)
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery has no types
 def note_alive() -> None:
     """Say that a worker takes what the broker carries, and is warm: the first computation need not load anything."""
     from analytics.services import heartbeats, recompute  # noqa: F401 - loaded ahead of the first computation

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from celery import Task
@@ -14,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from analytics import tasks
 from analytics.errors import is_database_away
-from analytics.selectors.work import ESTIMATES, EXPORT, MESSAGE, REHEARSAL, Work, due_work
+from analytics.selectors.work import ESTIMATES, EXPORT, MESSAGE, REHEARSAL, WEBHOOK, Work, due_work
 from analytics.services.heartbeats import DISPATCHER, note_heartbeat
 from studyplatform.broker import Broker
 from studyplatform.celery import app
@@ -32,7 +33,11 @@ TASKS: Mapping[str, Task] = {
     EXPORT: tasks.build_export,
     MESSAGE: tasks.deliver_message,
     REHEARSAL: tasks.continue_rehearsal,
+    WEBHOOK: tasks.deliver_webhook_message,
 }
+BESIDE_THE_ROUND = frozenset({WEBHOOK})
+"""Work that waits for a server of somebody else: done here, it is done in a thread, and holds up no estimates."""
+RECEIVERS_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Dispatcher:
         self._clock = clock
         self._in_flight: dict[tuple[str, int], InFlight] = {}
         self._beaten = float("-inf")
+        self._beside = ThreadPoolExecutor(RECEIVERS_AT_ONCE, thread_name_prefix="beside")
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. A database that is away is waited for."""
@@ -64,6 +70,7 @@ class Dispatcher:
                 connections.close_all()
                 stop.wait(DATABASE_PAUSE_SECONDS)
             stop.wait(POLL_SECONDS)
+        self._beside.shutdown(cancel_futures=True)
         connections.close_all()
 
     def round(self) -> None:
@@ -98,6 +105,9 @@ class Dispatcher:
     def _do(self, work: Work) -> None:
         """Do the work in this process. A fault is logged and keeps no other work waiting; a lost database raises."""
         self._in_flight[work.key] = InFlight(work, self._clock())
+        if work.kind in BESIDE_THE_ROUND:
+            self._beside.submit(_run_aside, work)
+            return
         try:
             TASKS[work.kind](work.id)
         except Exception as error:
@@ -111,3 +121,13 @@ class Dispatcher:
         self._beaten = self._clock()
         note_heartbeat(DISPATCHER)
         self._broker.hand_over(tasks.note_alive, expires=HEARTBEAT_SECONDS)
+
+
+def _run_aside(work: Work) -> None:
+    """Do work in a thread of the pool, and leave no connection behind. What is lost is due again."""
+    try:
+        TASKS[work.kind](work.id)
+    except Exception:
+        log.exception("%s %s failed", work.kind, work.id)
+    finally:
+        connections.close_all()

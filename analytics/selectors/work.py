@@ -48,12 +48,15 @@ UNION ALL
 -- One at a time for each receiver, so that a slow one holds up no other; a few receivers at once.
 (SELECT %(webhook)s, next.id, 0, next.tries
 FROM trials_webhook webhook CROSS JOIN LATERAL (
-    SELECT message.id, message.tries, message.due_at, message.claimed_until FROM trials_webhookmessage message
+    SELECT message.id, message.tries, message.due_at FROM trials_webhookmessage message
     WHERE message.webhook_id = webhook.id AND message.state = %(waiting)s
-    ORDER BY message.claimed_until DESC NULLS LAST, message.due_at LIMIT 1
+      AND message.due_at <= statement_timestamp()
+    ORDER BY message.due_at LIMIT 1
 ) next
-WHERE webhook.state = %(active)s AND next.due_at <= statement_timestamp()
-  AND (next.claimed_until IS NULL OR next.claimed_until < statement_timestamp())
+WHERE webhook.state = %(active)s AND NOT EXISTS (
+    SELECT FROM trials_webhookmessage message
+    WHERE message.webhook_id = webhook.id AND message.claimed_until > statement_timestamp()
+)
 ORDER BY next.due_at LIMIT 8)
 ORDER BY 1, 2
 """

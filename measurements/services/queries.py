@@ -1,5 +1,7 @@
 """Questions about what was recorded: asked by a rule or a person, answered at the site, closed by who may."""
 
+from collections.abc import Sequence
+
 from django.db import connection
 from django.utils import timezone
 
@@ -8,13 +10,16 @@ from trials import audit
 from trials.access import Actor, require
 from trials.errors import RuleBroken
 from trials.lifecycle import Writing
-from trials.models import Participant, Visit
+from trials.models import Laboratory, Participant, Visit, Webhook
 from trials.permissions import Permission
+from trials.services.webhooks import announce
 from trials.services.writing import require_writable
 
 LONGEST_TEXT = 500
 BY_HAND = "by_hand"
 SEVERAL_VALUES = "several_values"
+MOST_TOLD = 100
+"""Of how many queries that one delivery opens webhooks are told the ids; the count is of all."""
 
 # A measurement is one specimen, laboratory, assay and run, as in the frame of analysis values. `is_new` tells a second
 # measurement from the correction of one that has been asked about.
@@ -77,6 +82,7 @@ def open_query(
         )
         if is_new:
             _note(query, QueryNote.Kind.OPENED, question)
+            announce_queries([query], laboratory=result.laboratory if result is not None else None)
         event.record("query.opened", trial=participant.trial, target=query)
     return query
 
@@ -133,6 +139,21 @@ def reopen_query(*, query: Query, by: Actor, reason: str) -> Query:
     return query
 
 
+def announce_queries(opened: Sequence[Query], *, laboratory: Laboratory | None) -> None:
+    """Tell webhooks that queries of one trial were opened; `laboratory` is the one whose results they are about.
+
+    Their ids are told and nothing of what they ask: who may read a query finds it by its id.
+    """
+    if opened:
+        trial = opened[0].trial
+        told = {
+            "count": len(opened),
+            "queries": [query.pk for query in opened[:MOST_TOLD]],
+            "url": f"/trials/{trial.slug}/queries/",
+        }
+        announce(Webhook.Event.QUERY_OPENED, trial=trial, laboratory=laboratory, data=told)
+
+
 def _said(text: str, field: str, ask: str) -> str:
     text = text.strip()
     if not text or len(text) > LONGEST_TEXT or not text.isprintable():
@@ -158,9 +179,9 @@ def ask_about_several_values(submission: Submission) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MEASUREMENTS, [submission.pk])
         places = cursor.fetchall()
-    Query.objects.bulk_create(
+    opened = Query.objects.bulk_create(
         Query(
-            trial_id=submission.trial_id,
+            trial=submission.trial,
             participant_id=participant,
             visit_id=visit,
             biomarker_id=biomarker,
@@ -172,6 +193,7 @@ def ask_about_several_values(submission: Submission) -> None:
         for participant, visit, biomarker, result, measurements, _, known in places
         if known is None
     )
+    announce_queries(opened, laboratory=submission.laboratory)
     settled = [line[6] for line in places if line[6] is not None and line[4] <= 1]
     if settled:
         Query.objects.filter(pk__in=settled).update(

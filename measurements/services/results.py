@@ -1,5 +1,6 @@
 """Recording a delivery of results: checked as a whole, stored as a whole, answered exactly once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -8,13 +9,15 @@ from django.db import IntegrityError, OperationalError, connection
 from django.db import transaction as database_transaction
 from django.utils import timezone
 
-from measurements.models import Submission
+from measurements.models import Submission, SubmissionFile
 from measurements.selectors.places import sites_open_to
 from measurements.selectors.reference import Known, reference_for
 from measurements.services.idempotency import Key, earlier_answer, keep_answer
 from measurements.services.queries import ask_about_several_values
 from measurements.services.storing import store_rows
 from measurements.validation import Checked, Options, Payload, check_rows
+from measurements.validation.columns import Cell
+from measurements.validation.returned import located
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, NotAllowed
@@ -39,6 +42,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class SentFile:
+    """The file that a delivery came as, how its columns were read, and where each row stands in it."""
+
+    name: str
+    content: bytes
+    format: str
+    sheet: str
+    columns: dict[str, Any]
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
 class _Delivery:
     trial: Trial
     laboratory: Laboratory
@@ -49,6 +64,7 @@ class _Delivery:
     body_sha256: str
     key: Key | None
     now: datetime = field(default_factory=timezone.now)
+    file: SentFile | None = None
 
 
 class _Outrun(Exception):  # noqa: N818 - it is no error: another transaction was first
@@ -66,6 +82,7 @@ def record_results(
     body_sha256: str = "",
     key: Key | None = None,
     now: datetime | None = None,
+    file: SentFile | None = None,
 ) -> Answer:
     """Check a delivery and store what is right; return the answer: 201, 200 or 422.
 
@@ -77,8 +94,8 @@ def record_results(
         InConflict: the key is still in work, or other deliveries were faster for too long.
         RuleBroken: the key was used for another request.
     """
-    wished = options or Options()
-    delivery = _Delivery(trial, laboratory, payload, by, channel, wished, body_sha256, key, now or timezone.now())
+    now = now or timezone.now()
+    delivery = _Delivery(trial, laboratory, payload, by, channel, options or Options(), body_sha256, key, now, file)
     for _ in range(ATTEMPTS):
         try:
             with database_transaction.atomic():
@@ -145,6 +162,7 @@ def _status(checked: Checked) -> int:
 def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> Answer:
     with audit.transaction(by=delivery.by) as event:
         submission = _submission(delivery, checked)
+        _keep_file(submission, delivery)
         stored = store_rows(submission, checked, known.recorded)
         _require_still_open(checked)
         version = _data_version(delivery.trial, known)
@@ -193,15 +211,34 @@ def _submission(delivery: _Delivery, checked: Checked) -> Submission:
         corrected=counts.corrected,
         held=counts.held,
         rejected=counts.rejected,
-        report=_report(checked),
+        report=_report(delivery, checked),
     )
 
 
-def _report(checked: Checked) -> dict[str, Any]:
-    return {
+def _keep_file(submission: Submission, delivery: _Delivery) -> None:
+    file = delivery.file
+    if file is not None:
+        SubmissionFile.objects.create(
+            submission=submission,
+            name=file.name,
+            content=file.content,
+            sha256=delivery.body_sha256,
+            format=file.format,
+            sheet=file.sheet,
+            columns=file.columns,
+        )
+
+
+def _report(delivery: _Delivery, checked: Checked) -> dict[str, Any]:
+    """What is said of the rows; of those of a file with their lines."""
+    report = {
         "errors": [finding.as_json() for finding in checked.errors],
         "warnings": [finding.as_json() for finding in checked.warnings],
     }
+    if delivery.file is None:
+        return report
+    cells = delivery.file.cells
+    return {name: [located(finding, cells) for finding in findings] for name, findings in report.items()}
 
 
 def _require_still_open(checked: Checked) -> None:
@@ -240,7 +277,7 @@ def _body(delivery: _Delivery, checked: Checked, version: int, submission: Submi
         "rejected": counts.rejected,
         "dry_run": delivery.options.dry_run,
         "data_version": version,
-        **_report(checked),
+        **_report(delivery, checked),
     }
 
 

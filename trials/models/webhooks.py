@@ -91,6 +91,9 @@ class WebhookMessage(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["webhook", "due_at"], condition=Q(state="waiting"), name="webhook_message_that_waits"),
+            models.Index(
+                fields=["webhook"], condition=Q(claimed_until__isnull=False), name="webhook_message_that_is_posted"
+            ),
             models.Index(fields=["webhook", "-id"], name="webhook_message_by_webhook"),
         ]
 

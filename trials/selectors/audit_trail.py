@@ -20,6 +20,7 @@ OF_THE_TRIAL = (
     "assay",
     "analysisplan",
     "estimaterun",
+    "webhook",
     "export",
 )
 
