@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from measurements.catalogue import CATALOGUE, Definition
 from measurements.models import Biomarker
-from measurements.services.catalogue import Limits
+from measurements.services.assays import Limits
 from measurements.units.spelling import readable_unit
 from trials.models import Laboratory, Trial
 

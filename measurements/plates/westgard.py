@@ -32,7 +32,7 @@ class Control:
 
 
 def rules_broken(controls: Sequence[Control]) -> list[tuple[str, ...]]:
-    """Return, for each value in the order of time given, the rules that it fulfils (as the last of the values it takes).
+    """Return, for each value in the order of time, the rules that it fulfils as the last of the values that they take.
 
     The values are those of one assay; those of a run stand together. Values after it never change what a value is told.
     """

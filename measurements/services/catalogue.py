@@ -1,34 +1,22 @@
-"""What a trial measures, and by which methods of which laboratory."""
+"""What a trial measures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
 from django.db import IntegrityError
 from django.db.models import Max
 
 from measurements.catalogue import CATALOGUE, Definition
-from measurements.models import Assay, Biomarker
-from measurements.units import UnitNotConvertible, UnitUnknown, parse_unit
-from measurements.units.conversion import conversion_ratio
+from measurements.models import Biomarker
+from measurements.units import UnitUnknown, parse_unit
 from trials import audit
 from trials.access import Actor, has_permission, require
 from trials.errors import InConflict, RuleBroken
-from trials.models import Laboratory, Trial
+from trials.models import Trial
 from trials.permissions import Permission
 from trials.services.design import mark_data_changed
 
 OPEN_TO_CHANGE = {Trial.Status.DRAFT, Trial.Status.REGISTERED, Trial.Status.RECRUITING}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """An assay's limits in its own unit: of detection, of quantification below and above."""
-
-    detection: Decimal | None = None
-    quantification: Decimal | None = None
-    upper: Decimal | None = None
 
 
 def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: Actor) -> list[Biomarker]:
@@ -53,48 +41,6 @@ def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: 
             mark_data_changed(trial)  # there are estimates already; the new biomarkers belong among them
         event.record("biomarkers.added", trial=trial, detail={"codes": [each.code for each in stored]})
     return stored
-
-
-def add_assay(
-    *,
-    trial: Trial,
-    laboratory: Laboratory,
-    biomarker: Biomarker,
-    code: str,
-    unit: str,
-    by: Actor,
-    limits: Limits | None = None,
-    method: str = "",
-    version: str = "1",
-    valid_from: date | None = None,
-) -> Assay:
-    """Record a laboratory's method for a biomarker of the trial; return it.
-
-    Raises RuleBroken where the unit does not convert to the biomarker's or the assay is there already.
-    """
-    with audit.transaction(by=by) as event:
-        require(by, Permission.LABORATORY_MANAGE, trial)
-        if biomarker.trial_id != trial.pk or not laboratory.deliveries.filter(trial=trial, ended_at=None).exists():
-            raise RuleBroken("assay_foreign", "Choose a biomarker and a laboratory of this trial.", field="biomarker")
-        stands = limits or Limits()
-        try:
-            assay = Assay.objects.create(
-                trial=trial,
-                laboratory=laboratory,
-                biomarker=biomarker,
-                code=code,
-                method=method,
-                version=version,
-                unit=_convertible(unit, biomarker),
-                lower_limit_of_detection=stands.detection,
-                lower_limit_of_quantification=stands.quantification,
-                upper_limit_of_quantification=stands.upper,
-                valid_from=valid_from,
-            )
-        except IntegrityError as error:
-            raise RuleBroken("assay_taken", f"{laboratory} has an assay “{code}” already.", field="code") from error
-        event.record("assay.added", trial=trial, target=assay)
-    return assay
 
 
 def _require_design(by: Actor, trial: Trial) -> None:
@@ -142,16 +88,3 @@ def _known(unit: str) -> str:
         return parse_unit(unit).code
     except UnitUnknown as unknown:
         raise RuleBroken("unit_unknown", f"“{unit}” is not a unit that is known here.", field="unit") from unknown
-
-
-def _convertible(unit: str, biomarker: Biomarker) -> str:
-    code = _known(unit)
-    try:
-        conversion_ratio(parse_unit(code), parse_unit(biomarker.unit), biomarker.molar_mass)
-    except UnitNotConvertible as refused:
-        raise RuleBroken(
-            "unit_not_convertible",
-            f"“{unit}” does not convert to {biomarker.unit}, the unit of {biomarker.name}.",
-            field="unit",
-        ) from refused
-    return code

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from measurements.forms.biomarkers import AssayForm, CatalogueForm, OwnBiomarkerForm
 from measurements.selectors.listings import assays_of, biomarkers_of
-from measurements.services.catalogue import add_assay, add_biomarkers
+from measurements.services.assays import add_assay
+from measurements.services.catalogue import add_biomarkers
 from measurements.units.spelling import readable_unit
 from trials.access import actor_of, has_permission
 from trials.forms.fields import accepted

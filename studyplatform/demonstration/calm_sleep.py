@@ -8,7 +8,8 @@ from typing import NamedTuple
 from analytics.services.registration import register_trial
 from demo import calm_sleep as simulation
 from demo.calm_sleep import ScreenedPerson
-from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.services.assays import Limits, add_assay
+from measurements.services.catalogue import add_biomarkers
 from measurements.services.visits import record_attendance
 from studyplatform.demonstration.laboratory import Row
 from studyplatform.demonstration.people import PLATFORM

@@ -19,7 +19,8 @@ from analytics.services.recompute import recompute_estimates
 from analytics.services.registration import register_trial
 from analytics.services.rehearsal import archive_rehearsal, continue_rehearsal, request_rehearsal, retry_rehearsal
 from analytics.services.simulation import PlannedVisit, Quantity
-from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.services.assays import Limits, add_assay
+from measurements.services.catalogue import add_biomarkers
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials.errors import InConflict, NotAllowed, RuleBroken
 from trials.models import Allocation, AuditEvent, Participant, ParticipantEvent, ProtocolVersion, Trial

@@ -11,7 +11,8 @@ import pytest
 from django.test import Client
 
 from measurements.models import Result
-from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.services.assays import Limits, add_assay
+from measurements.services.catalogue import add_biomarkers
 from measurements.services.specimens import register_specimen
 from tests.making import PLATFORM, make_trial
 from trials.models import Laboratory, LaboratoryCredential, Participant, Trial

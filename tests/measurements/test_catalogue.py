@@ -6,7 +6,8 @@ import pytest
 
 from measurements.catalogue import CATALOGUE, DIRECTIONS, Definition
 from measurements.models import Biomarker
-from measurements.services.catalogue import Limits, add_assay, add_biomarkers
+from measurements.services.assays import Limits, add_assay
+from measurements.services.catalogue import add_biomarkers
 from measurements.units import parse_unit
 from measurements.units.spelling import readable_unit
 from measurements.validation.nearness import squeezed

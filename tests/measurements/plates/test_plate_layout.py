@@ -93,7 +93,11 @@ def test_every_place_is_as_likely_as_another() -> None:
     form = Form(wells=96, replicates=2, standards=8, blanks=1, controls=3)
     groups = [[f"s{person}"] for person in range(4)]
     counts = Counter(
-        next(well.well for well in draw_layout(groups, form, hashlib.sha256(bytes([n, m])).digest())[0] if well.name == "s0")
+        next(
+            well.well
+            for well in draw_layout(groups, form, hashlib.sha256(bytes([n, m])).digest())[0]
+            if well.name == "s0"
+        )
         for n in range(20)
         for m in range(60)
     )
