@@ -111,13 +111,13 @@ def _require_plain_workbook(names: set[str], archive: zipfile.ZipFile) -> None:
 
 
 def _table(content: bytes, wanted: str, parts: Mapping[str, bytes]) -> Table:
-    book = _opened(content, data_only=True)
+    book = opened(content, data_only=True)
     names = tuple(sheet.title for sheet in book.worksheets)
     name = _sheet_name(wanted, names)
     sheet = book[name]
     part = parts.get(str(sheet._worksheet_path).lstrip("/"), b"")
     has_formulas = _FORMULA.search(part) is not None
-    source = _with_formulas(sheet, _opened(content, data_only=False)[name]) if has_formulas else _plain(sheet)
+    source = _with_formulas(sheet, opened(content, data_only=False)[name]) if has_formulas else _plain(sheet)
     lines = _lines(source)
     told = {
         "formulas": has_formulas,
@@ -128,7 +128,8 @@ def _table(content: bytes, wanted: str, parts: Mapping[str, bytes]) -> Table:
     return Table("xlsx", lines, sheet=name, sheets=names, remarks=tuple(code for code, is_so in told.items() if is_so))
 
 
-def _opened(content: bytes, *, data_only: bool) -> Any:
+def opened(content: bytes, *, data_only: bool) -> Any:
+    """A workbook whose parts were checked, opened by openpyxl for reading line by line."""
     from openpyxl import load_workbook
 
     return load_workbook(io.BytesIO(content), read_only=True, data_only=data_only, keep_links=False)
