@@ -207,7 +207,10 @@ REST_FRAMEWORK = {
         "trials.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "measurements.api.sandbox.SandboxIsReady",
+    ],
     "DEFAULT_THROTTLE_CLASSES": ["trials.api.throttling.TokenThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["trials.api.parsers.StrictJSONParser"],

@@ -125,7 +125,7 @@ SUBMISSION = object_of(
     **FINDINGS,
 )
 
-PROBLEMS = {401: PROBLEM, 403: PROBLEM, 404: PROBLEM}
+PROBLEMS = {401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 429: PROBLEM}
 POST_PROBLEMS = {**PROBLEMS, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 415: PROBLEM, 422: PROBLEM}
 POST_PARAMETERS = [
     *(OpenApiParameter(name, str, enum=list(values), default=values[0]) for name, values in PARAMETERS.items()),

@@ -20,6 +20,7 @@ from measurements.validation.session_rows import SessionAsSent, decode_sessions
 from measurements.validation.sessions import KINDS, SessionOptions
 from trials.access import actor_of
 from trials.api.pagination import ByCursor
+from trials.api.throttling import count_rows
 from trials.selectors.trials import visible_trial
 
 READ_PARAMETERS = frozenset({"participant", "cursor", "page_size"})
@@ -103,9 +104,11 @@ class Sessions(APIView):
         _require_json(sent)
         options, body = _options(sent.GET), body_of(sent)
         key = key_of(by, request.headers.get("Idempotency-Key"), fingerprint(sent, body))
+        rows = _rows(body)
+        count_rows(request, len(rows))
         answer = record_sessions(
             trial=trial,
-            rows=_rows(body),
+            rows=rows,
             by=by,
             options=options,
             body_sha256=hashlib.sha256(body).hexdigest(),

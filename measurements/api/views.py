@@ -23,6 +23,7 @@ from measurements.validation.findings import NotedError
 from measurements.validation.timestamps import parse_collected_at
 from trials.access import actor_of
 from trials.api.pagination import ByCursor
+from trials.api.throttling import count_rows
 from trials.models import Trial
 from trials.selectors.trials import visible_trial
 
@@ -48,10 +49,12 @@ class Results(APIView):
             body_of(request._request),
         )
         key = key_of(by, request.headers.get("Idempotency-Key"), fingerprint(request._request, body))
+        payload = payload_of(request._request, body)
+        count_rows(request, len(payload.rows))
         answer = record_results(
             trial=trial,
             laboratory=laboratory_of(by, trial),
-            payload=payload_of(request._request, body),
+            payload=payload,
             by=by,
             channel=channel,
             options=options,

@@ -161,9 +161,7 @@ def first_session_dates(trial: Trial) -> dict[int, date]:
     return {pk: timezone.localdate(moment) for pk, moment in first}
 
 
-def session_reference(
-    rows: Sequence[SessionAsSent], *, trial: Trial, by: Actor, now: datetime, shows_recorded: bool
-) -> SessionReference:
+def session_reference(rows: Sequence[SessionAsSent], *, trial: Trial, by: Actor, now: datetime) -> SessionReference:
     """Return what the check of these rows needs: participants and therapists of the sites where `by` may record."""
     sites = sites_where(by, Permission.SESSION_RECORD, trial)
     participants = _participants(rows, trial, sites)
@@ -176,15 +174,17 @@ def session_reference(
                 "site_id", "code", "pk"
             )
         },
-        recorded=_recorded(rows, trial, by, participants) if shows_recorded else {},
+        recorded=_recorded(rows, trial, by, participants),
     )
 
 
 def _participants(rows: Sequence[SessionAsSent], trial: Trial, sites: set[int]) -> dict[str, SessionParticipant]:
     """Those that are named; where a name is unknown, others beside them, so that a near one can be named."""
     named = {code for row in rows if (code := _kept(row.participant, "participant"))}
+    # In a sandbox nobody has an arm: there the day of randomization stands for it.
+    has_arm = Exists(Allocation.objects.filter(participant=OuterRef("pk")))
     of_sites = Participant.objects.filter(trial=trial, site__in=sites).annotate(
-        is_allocated=Exists(Allocation.objects.filter(participant=OuterRef("pk")))
+        is_allocated=ExpressionWrapper(Q(randomized_on__isnull=False), BooleanField()) if trial.is_sandbox else has_arm
     )
     columns = ("code", "pk", "site_id", "is_allocated", "randomized_on", "data_use_withdrawn")
     found = {code: SessionParticipant(*rest) for code, *rest in of_sites.filter(code__in=named).values_list(*columns)}

@@ -1,6 +1,6 @@
 """Recording a delivery of results: checked as a whole, stored as a whole, answered exactly once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,8 @@ from measurements.selectors.places import sites_open_to
 from measurements.selectors.reference import Known, reference_for
 from measurements.services.idempotency import Key, earlier_answer, keep_answer
 from measurements.services.queries import ask_about_several_values
-from measurements.services.storing import store_rows
+from measurements.services.replicates import ask_about_replicates
+from measurements.services.storing import settle_held_rows, store_rows
 from measurements.validation import Checked, Options, Payload, check_rows
 from measurements.validation.columns import Cell
 from measurements.validation.returned import located
@@ -64,6 +65,8 @@ class _Delivery:
     body_sha256: str
     key: Key | None
     now: datetime = field(default_factory=timezone.now)
+    released: Mapping[int, int] = field(default_factory=dict)
+    """Held rows by the number of the row that each is here."""
     file: SentFile | None = None
 
 
@@ -83,11 +86,13 @@ def record_results(
     key: Key | None = None,
     now: datetime | None = None,
     file: SentFile | None = None,
+    released: Mapping[int, int] | None = None,
 ) -> Answer:
     """Check a delivery and store what is right; return the answer: 201, 200 or 422.
 
     One transaction: nothing is ever half-written, and a repeated key gets the first answer. A delivery that meets
-    another one with the same rows is checked again after it.
+    another one with the same rows is checked again after it. `released` says of rows, by their number, which held
+    row they are: a laboratory that may sent them, and whoever may manage specimens settles them.
 
     Raises:
         NotFound, NotAllowed: the caller may not record (or not correct) results of this trial.
@@ -95,7 +100,9 @@ def record_results(
         RuleBroken: the key was used for another request.
     """
     now = now or timezone.now()
-    delivery = _Delivery(trial, laboratory, payload, by, channel, options or Options(), body_sha256, key, now, file)
+    delivery = _Delivery(
+        trial, laboratory, payload, by, channel, options or Options(), body_sha256, key, now, released or {}, file
+    )
     for _ in range(ATTEMPTS):
         try:
             with database_transaction.atomic():
@@ -112,18 +119,23 @@ def record_results(
 
 def _record(delivery: _Delivery) -> Answer:
     """One attempt, in one transaction."""
-    require(delivery.by, Permission.RESULT_RECORD, delivery.trial)
+    require(delivery.by, _right(delivery), delivery.trial)
     if delivery.key is not None and not delivery.options.dry_run:
         earlier = earlier_answer(delivery.key)
         if earlier is not None:
             return Answer(*earlier, is_replay=True)
     known = _known(delivery)
     checked = check_rows(delivery.payload.rows, known.reference, delivery.options, delivery.payload.numbers)
-    _require_correction(delivery, known, checked)
+    if not delivery.released:
+        _require_correction(delivery, known, checked)
     status = _status(checked)
     if status == 422 or delivery.options.dry_run:
         return Answer(422 if status == 422 else 200, _body(delivery, checked, known.data_version, None))
     return _store(delivery, known, checked, status)
+
+
+def _right(delivery: _Delivery) -> Permission:
+    return Permission.SPECIMEN_MANAGE if delivery.released else Permission.RESULT_RECORD
 
 
 def _known(delivery: _Delivery) -> Known:
@@ -131,7 +143,7 @@ def _known(delivery: _Delivery) -> Known:
         delivery.payload.rows,
         trial=delivery.trial,
         laboratory=delivery.laboratory,
-        sites=sites_open_to(delivery.by, Permission.RESULT_RECORD, delivery.trial),
+        sites=sites_open_to(delivery.by, _right(delivery), delivery.trial),
         now=delivery.now,
     )
 
@@ -164,10 +176,13 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
         submission = _submission(delivery, checked)
         _keep_file(submission, delivery)
         stored = store_rows(submission, checked, known.recorded)
+        settle_held_rows(submission, checked, known.reference, delivery.released)
         _require_still_open(checked)
         version = _data_version(delivery.trial, known)
         if stored.changes_analysis:
             ask_about_several_values(submission)
+            if any(row.replicate > 1 or row.disposition == "corrected" for row in checked.accepted):
+                ask_about_replicates(submission)
             version = mark_data_changed(delivery.trial)
         body = _body(delivery, checked, version, submission)
         if delivery.key is not None:

@@ -64,18 +64,14 @@ def record_sessions(
 ) -> SessionAnswer:
     """Check a delivery of sessions and store what is right; return the answer: 201, 200 or 422.
 
-    One transaction; a repeated key gets the first answer, and a repeated session changes nothing. A sandbox credential
-    checks and stores nothing.
+    One transaction; a repeated key gets the first answer, and a repeated session changes nothing.
 
     Raises:
         NotFound, NotAllowed: the caller may not record sessions in this trial.
         InConflict: the trial takes none now, the key is still in work, or other deliveries were faster for too long.
         RuleBroken: the key was used for another request.
     """
-    wished = options or SessionOptions()
-    if by.credential is not None and by.credential.is_sandbox:
-        wished = SessionOptions(wished.on_error, dry_run=True)
-    delivery = _Delivery(trial, rows, by, wished, body_sha256, key)
+    delivery = _Delivery(trial, rows, by, options or SessionOptions(), body_sha256, key)
     for _ in range(ATTEMPTS):
         try:
             with database_transaction.atomic():
@@ -97,8 +93,7 @@ def _record(delivery: _Delivery) -> SessionAnswer:
         if earlier is not None:
             return SessionAnswer(*earlier, is_replay=True)
     require_writable(trial, Writing.CONDUCT)
-    is_sandbox = by.credential is not None and by.credential.is_sandbox
-    reference = session_reference(delivery.rows, trial=trial, by=by, now=delivery.now, shows_recorded=not is_sandbox)
+    reference = session_reference(delivery.rows, trial=trial, by=by, now=delivery.now)
     checked = check_sessions(delivery.rows, reference, options)
     status, body = _status(checked), _body(checked, options)
     if status == 422 or options.dry_run:

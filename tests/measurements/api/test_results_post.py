@@ -340,18 +340,6 @@ class TestNothingStored:
         assert (answer.status_code, answer.json()["dry_run"]) == (422, True)
         assert "would not be saved" in error_of(answer)["message"]
 
-    def test_the_sandbox_checks_and_stores_nothing(self, bench, stored):
-        bench.post([IL6 | {"value": "7.77"}])
-        _, token = make_token(bench.trial, bench.laboratory, is_sandbox=True)
-        answer = bench.post([IL6, IL10], token=token, Idempotency_Key="k")
-        assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
-        assert counts_of(answer) == {"created": 2}
-        assert b"7.77" not in answer.content
-        assert (stored(), Submission.objects.count(), IdempotentAnswer.objects.count()) == (1, 1, 0)
-        for path in ("results/", "specimens/"):
-            assert bench.get(path, token=token).json()["results"] == []
-        assert bench.get(f"submissions/{Submission.objects.get().reference}/", token=token).status_code == 404
-
 
 class TestIdempotency:
     def test_the_same_key_and_body_replays_the_first_answer(self, bench, stored):
