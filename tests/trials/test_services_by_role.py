@@ -40,6 +40,8 @@ from trials.models import (
     TwoPersonMove,
     User,
     Visit,
+    Webhook,
+    WebhookMessage,
 )
 from trials.permissions import Permission, Role
 from trials.services.deviations import Place
@@ -104,6 +106,13 @@ NEEDS: dict[str, tuple[Permission, ...]] = {
     "trials.verification.replay_allocation": (P.ALLOCATION_VIEW,),
     "trials.verification.replay_file": (P.ALLOCATION_VIEW,),
     "trials.verification.verify_allocation": (P.ALLOCATION_VIEW,),
+    "trials.webhooks.add_webhook": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.change_events": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.rotate_secret": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.set_webhook_active": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.end_webhook": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.send_test": (P.LABORATORY_MANAGE,),
+    "trials.webhooks.resend_webhook_message": (P.LABORATORY_MANAGE,),
     "measurements.assays.add_assay": (P.LABORATORY_MANAGE,),
     "measurements.assays.revise_assay": (P.LABORATORY_MANAGE,),
     "measurements.catalogue.add_biomarkers": (P.TRIAL_RUN,),
@@ -150,6 +159,7 @@ OTHERWISE: dict[str, str] = {
     "trials.invitations.take_up_invitation": "the link's token and the address are the right; see test_invitations",
     "trials.messages.send_message": "part of other services, in their transaction",
     "trials.messages.deliver_message": "the worker's; see test_messages",
+    "trials.webhook_delivery.deliver_webhook_message": "the worker's; see test_webhooks",
     "trials.people.open_account": "part of other services, in their transaction",
     "trials.people.create_personal_token": "everybody their own; see test_design_and_people_rules",
     "trials.people.revoke_personal_token": "everybody their own; see test_design_and_people_rules",
@@ -237,6 +247,8 @@ def examples() -> dict[type, Any]:
         add(TwoPersonMove, **of_trial, before="recruiting", to="follow_up", reason="R", asked_by=user)
         add(Invitation, **of_trial, email="i@example.org", role="monitor", sha256="i", expires_at=now)
         add(OutgoingMessage, to="i@example.org", subject="S", text="T")
+        add(Webhook, **of_trial, url="https://example.org/", events=["query.opened"])
+        add(WebhookMessage, webhook=rows[Webhook], type="query.opened", body="{}")
         add(Export, **of_trial, requested_by=user)
         add(Rehearsal, **of_trial, number=1, participants=20, seed=1)
     rows[Membership] = Membership.objects.get(user=user)

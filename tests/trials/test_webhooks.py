@@ -1,4 +1,4 @@
-"""Webhooks: told in the transaction of what happened, signed, tried again, and never of more than everybody may know."""
+"""Webhooks: told in the transaction of what happened, signed, tried again, of no more than everybody may know."""
 
 import json
 import threading
@@ -18,7 +18,8 @@ from analytics.tasks import deliver_webhook_message as task
 from measurements.models import Query
 from measurements.services.queries import open_query
 from studyplatform.dispatcher import Dispatcher
-from tests.analytics.filling import fill_trial, post as deliver_values, values_of
+from tests.analytics.filling import fill_trial, values_of
+from tests.analytics.filling import post as deliver_values
 from tests.making import PLATFORM, make_member, make_trial
 from tests.studyplatform.test_dispatcher import Refused, Taken
 from trials import audit

@@ -146,7 +146,7 @@ def send_test(*, webhook: Webhook, by: Actor) -> WebhookMessage:
 
 
 def resend_webhook_message(*, message: WebhookMessage, by: Actor) -> WebhookMessage:
-    """Send a message again, delivered or given up, under the same id. Raises InConflict unless its webhook is active."""
+    """Send a message again, delivered or given up, under the same id; InConflict unless its webhook is active."""
     with audit.transaction(by=by) as event:
         require(by, Permission.LABORATORY_MANAGE, message.webhook.trial)
         webhook = _held(message.webhook)
