@@ -9,8 +9,8 @@ _HEAD = """# Scored questionnaires
 
 Made from `measurements/questionnaires`; a test compares. Answers are entered item by item and kept; the scores are
 computed from them and recorded as results of the questionnaire's biomarkers, each scale that the trial measures. The
-wording of a questionnaire belongs to its authors: a site hands out its own licensed copy, and the page shows numbers and
-short labels only. A total from elsewhere (the Beck inventory, for one) is recorded on the visit form as any other value.
+wording of a questionnaire belongs to its authors: a site hands out its own licensed copy, and the page shows numbers
+and short labels only. A total from elsewhere (the Beck inventory, for one) is typed into the visit form as any value.
 
 Scores are exact. Only where a mean takes the place of an answer can digits go on for ever: then four are kept.
 Too few answers give no score: the value is recorded as not done, with the items that are missing as the reason.
@@ -33,7 +33,9 @@ def _section(instrument: Instrument) -> Iterator[str]:
     yield f"{instrument.source}\n"
     yield f"{instrument.missing_rule}\n"
     yield f"Answers run from “{low}” to “{high}”.\n"
-    yield from _table(("Scale", "Recorded as", "Items", "Range"), (_scale(instrument, each) for each in instrument.scales))
+    yield from _table(
+        ("Scale", "Recorded as", "Items", "Range"), (_scale(instrument, each) for each in instrument.scales)
+    )
     yield from _table(("Item", "About", "Answers", "Counts"), (_item(each) for each in instrument.items))
 
 

@@ -7,5 +7,6 @@ or refuses. No Django and no other package is needed, so the table can be read a
 from measurements.units.conversion import conversion_factor, convert
 from measurements.units.errors import UnitNotConvertible, UnitUnknown
 from measurements.units.parsing import Unit, parse_unit
+from measurements.units.words import render_markdown
 
-__all__ = ["Unit", "UnitNotConvertible", "UnitUnknown", "conversion_factor", "convert", "parse_unit"]
+__all__ = ["Unit", "UnitNotConvertible", "UnitUnknown", "conversion_factor", "convert", "parse_unit", "render_markdown"]

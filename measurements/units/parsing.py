@@ -12,7 +12,7 @@ from measurements.units.tables import Dimension
 LONGEST = 40
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True))
-_CLEAN = str.maketrans({"µ": "u", "μ": "u", "×": "x", "·": ".", "⋅": ".", "^": "*"} | _SUPERSCRIPTS)
+_CLEAN = str.maketrans({"µ": "u", "μ": "u", "×": "x", "·": ".", "⋅": ".", "^": "*", "⁻": "-", "−": "-"} | _SUPERSCRIPTS)
 _COMPONENT = re.compile(
     r"(?:10\*(?P<power>[+-]?[0-9]{1,2})|(?P<number>10{0,6})"
     r"|(?P<symbol>[A-Za-z%]+(?:\[[A-Za-z']+\])?|\[[A-Za-z']+\])(?P<exponent>-?[1-9])?)?"
@@ -49,17 +49,21 @@ def parse_unit(text: str) -> Unit:
 
 
 def _clean(text: str) -> str:
-    """One spelling of micro, powers of ten and spaces: ` ×10⁹ / L ` becomes `10*9/L`."""
+    """One spelling of micro, powers of ten, hundreds and spaces: ` ×10⁹ / L ` becomes `10*9/L`, `mg/100 ml` `mg/dL`."""
     text = re.sub(r"10(?=[⁰¹²³⁴⁵⁶⁷⁸⁹])", "10*", text.strip(" ")).translate(_CLEAN)
     text = re.sub(r"\bper\b", "/", text)
     text = re.sub(r" *([/.]) *", r"\1", text)
     text = re.sub(r"^x ?(?=10)", "", text)
-    return re.sub(r"^10(?:[eE]|\*\*)(?=[0-9])", "10*", text)
+    text = re.sub(r"^10(?:[eE]|\*\*)(?=[0-9])|^1?[eE](?=[0-9]{1,2}/)", "10*", text)
+    text = re.sub(r"^10\(([0-9]{1,2})\)", r"10*\1", text)
+    text = re.sub(r"/100 ?m[lL]$", "/dL", text)
+    return re.sub(r"/24 ?hr?$", "/d", text)
 
 
 def _multiplied(spelling: str) -> str:
     """`10*6 cells/L` is a product, and `*` is only written for it after ten."""
-    return re.sub(r"(?<!10)\*(?=[1-9])", "", spelling.replace(" ", "."))
+    spelling = re.sub(r"(?<!10)\*(?=-?[1-9])", "", spelling.replace(" ", "."))
+    return re.sub(r"(?<=[A-Za-z])\*(?=[A-Za-z])", ".", spelling)
 
 
 def _product(parts: list[str]) -> Unit | None:

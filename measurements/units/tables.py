@@ -45,7 +45,7 @@ ATOMS = {
     "U": Atom(Fraction(1, 60 * 10**6), (("mol", 1), ("s", -1)), "kmun"),
     "kat": Atom(Fraction(1), (("mol", 1), ("s", -1)), "munp"),
     "[IU]": Atom(Fraction(1), (("[IU]", 1),), "kmun"),
-    "[arb'U]": Atom(Fraction(1), (("[arb'U]", 1),), "kmu"),
+    "[arb'U]": Atom(Fraction(1), (("[arb'U]", 1),)),  # UCUM gives it no prefix
     "%": Atom(Fraction(1, 100), (("{proportion}", 1),)),
 }
 
@@ -59,6 +59,7 @@ SYMBOL_SPELLINGS = {
     "sec": "s",
     "hr": "h",
     "day": "d",
+    "IE": "[IU]",
 }
 """Other spellings of an atom, used with the same prefixes."""
 
@@ -83,6 +84,17 @@ WORD_SPELLINGS = {
     "index": "{index}",
     "ratio": "{ratio}",
     "percent": "%",
+    "BAU": "{BAU}",
+    "LU": "{LU}",
+    "NPX": "{NPX}",
+    "MFI": "{MFI}",
+    "OD": "{OD}",
+    "mcL": "uL",
+    "cumm": "mm3",
+    "mcmol": "umol",
+    "mcIU": "u[IU]",
+    "Zellen": "{cells}",
+    "Kopien": "{copies}",
 }
 """Words used as one component of a unit, before or after a slash."""
 
@@ -110,9 +122,31 @@ UNIT_SPELLINGS = {
     "pM": "pmol/L",
     "uM": "umol/L",
     "mM": "mmol/L",
+    "fM": "fmol/L",
     "K/uL": "10*3/uL",
     "k/uL": "10*3/uL",
+    "K/ul": "10*3/uL",
+    "k/ul": "10*3/uL",
+    "K/mcL": "10*3/uL",
+    "thou/uL": "10*3/uL",
+    "Thousand/uL": "10*3/uL",
     "K/mm3": "10*3/mm3",
+    "K/cumm": "10*3/mm3",
+    "M/uL": "10*6/uL",
+    "M/mcL": "10*6/uL",
+    "Giga/L": "10*9/L",
+    "Gpt/L": "10*9/L",
+    "Tpt/L": "10*12/L",
+    "cells x10*6/L": "10*6.{cells}/L",
+    "cells x10*9/L": "10*9.{cells}/L",
+    "arb.U/mL": "[arb'U]/mL",
+    "arb U/mL": "[arb'U]/mL",
+    "S/CO": "{ratio}",
+    "cpm": "{counts}/min",
+    "log10 IU/mL": "{log_IU}/mL",
+    "log IU/mL": "{log_IU}/mL",
+    "Log10 IU/mL": "{log_IU}/mL",
+    "Log10 copies/mL": "{log_copies}/mL",
     "log10 copies/mL": "{log_copies}/mL",
     "log copies/mL": "{log_copies}/mL",
     "{Log_copies}/mL": "{log_copies}/mL",

@@ -3,12 +3,14 @@
 import contextlib
 import itertools
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from measurements.units import UnitNotConvertible, conversion_factor, convert, parse_unit
+from measurements.units.conversion import conversion_ratio
 from measurements.units.tables import COMMON_UNITS
 
 CORTISOL = Decimal("362.46")  # g/mol, C21H30O5
@@ -102,6 +104,32 @@ def test_factors_are_transitive() -> None:
     for first, second, third in chains:
         direct, by_way = factors[first, third], factors[first, second] * factors[second, third]
         assert abs(direct - by_way) <= direct * Decimal("1e-26")
+
+
+@given(numbers, units, units, units)
+def test_a_way_round_ends_where_the_direct_way_ends(value: Decimal, first, second, third) -> None:
+    try:
+        direct = convert(value, first, third, CORTISOL)
+        by_way = convert(convert(value, first, second, CORTISOL), second, third, CORTISOL)
+    except UnitNotConvertible:
+        return
+    assert abs(direct - by_way) <= abs(direct) * Decimal("1e-32")
+
+
+@given(numbers, units, units)
+def test_conversion_is_the_exact_fraction_and_never_a_float(value: Decimal, source, target) -> None:
+    try:
+        multiplier, divisor = conversion_ratio(source, target, CORTISOL)
+    except UnitNotConvertible:
+        return
+    converted = convert(value, source, target, CORTISOL)
+    assert [type(number) for number in (multiplier, divisor, converted)] == [Decimal] * 3
+    exact = Fraction(value) * Fraction(multiplier) / Fraction(divisor)
+    if divisor == 1:
+        assert Fraction(converted) == exact
+    assert abs(Fraction(converted) - exact) <= abs(exact) * Fraction(1, 10**33)
+    if source.dimension == target.dimension:
+        assert Fraction(multiplier) / Fraction(divisor) == source.scale / target.scale
 
 
 @given(numbers, units, units)
