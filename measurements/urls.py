@@ -11,6 +11,7 @@ from measurements.views import (
     sessions,
     spirit,
     submissions,
+    value_history,
     verification,
     visit_form,
 )
@@ -42,6 +43,7 @@ urlpatterns = [
         name="deviation-confirm",
     ),
     path(f"{VISIT}values/<int:biomarker>/", visit_form.visit_value, name="visit-value"),
+    path("trials/<slug:slug>/values/<int:number>/history/", value_history.result_history, name="result-history"),
     path("trials/<slug:slug>/queries/", queries.queries, name="queries"),
     path("trials/<slug:slug>/queries.csv", queries.queries_csv, name="queries-csv"),
     path("trials/<slug:slug>/queries/<int:number>/", queries.query, name="query"),

@@ -92,7 +92,9 @@ class EntrySettlement(models.Model):
         ordering = ["id"]
         constraints = [
             models.UniqueConstraint(fields=["batch", "participant", "biomarker"], name="a_cell_is_settled_once"),
-            models.CheckConstraint(condition=Q(choice="agreed") | ~Q(reason=""), name="a_choice_between_passes_says_why"),
+            models.CheckConstraint(
+                condition=Q(choice="agreed") | ~Q(reason=""), name="a_choice_between_passes_says_why"
+            ),
         ]
 
     def __str__(self) -> str:

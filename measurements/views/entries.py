@@ -27,6 +27,7 @@ class Entry:
     reason_label: str = ""
     reason: str = ""
     disabled: bool = False
+    result: int | None = None
 
 
 def entry_of(
@@ -53,6 +54,7 @@ def entry_of(
         reason_label=reason_label if sheet.may_record else "",
         reason=typed.reason if is_refused and typed else "",
         disabled=not (sheet.may_record and line.is_own),
+        result=line.result.pk if line.result else None,
     )
 
 

@@ -60,7 +60,8 @@ def visit_value(request: HttpRequest, slug: str, code: str, visit: str, biomarke
     after = sheet_of(slug, code, visit, by)
     entry = entry_of(after, _line(after, biomarker), typed.get(biomarker), outcomes.get(biomarker), is_fresh=True)
     status = 422 if entry.state == "error" else 200
-    return render(request, "_components/entry_row.html", {"entry": entry}, status=status)
+    context = {"entry": entry, "trial": sheet.participant.trial}
+    return render(request, "_components/entry_row.html", context, status=status)
 
 
 @require_POST

@@ -33,6 +33,8 @@ from trials.models import (
     LaboratoryCredential,
     Membership,
     OutgoingMessage,
+    Webhook,
+    WebhookMessage,
 )
 from trials.permissions import ROLE_PERMISSIONS, Permission, Role
 
@@ -55,6 +57,11 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("role-end", "number"): lambda made: [Membership.objects.earliest("pk").pk],
     ("credential-revoke", "number"): lambda made: [LaboratoryCredential.objects.get().pk],
     ("token-revoke", "number"): lambda made: [1],
+    **{
+        (f"webhook{name}", "number"): lambda made: list(Webhook.objects.values_list("pk", flat=True))
+        for name in ("", "-csv", "-rotate", "-test", "-pause", "-resume", "-resend", "-end")
+    },
+    ("webhook-resend", "message"): lambda made: list(WebhookMessage.objects.values_list("pk", flat=True)),
     ("invitation", "token"): lambda made: ["inv_unknown"],
     ("invitation-resend", "number"): lambda made: [Invitation.objects.get(trial=made.trial).pk],
     ("invitation-revoke", "number"): lambda made: [Invitation.objects.get(trial=made.trial).pk],
@@ -86,6 +93,7 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("deviation-confirm", "rule"): lambda made: ["baseline_after_first_session", "out_of_window"],
     ("query", "number"): lambda made: list(Query.objects.values_list("pk", flat=True)),
     ("visit-value", "biomarker"): lambda made: [made.trial.biomarkers.get(code="IL6").pk],
+    ("result-history", "number"): lambda made: list(made.trial.results.order_by("pk").values_list("pk", flat=True)[:2]),
 }
 
 
