@@ -15,6 +15,7 @@ from trials.models import EmergencyUnblinding, Trial
 from trials.permissions import Permission
 from trials.schedule import State
 from trials.selectors.consent import reconsent_due
+from trials.selectors.credentials import expiring_credentials
 from trials.selectors.moves import waiting_move
 from trials.selectors.safety import adverse_events_visible_to, overdue_reports
 from trials.selectors.trials import trials_visible_to
@@ -62,6 +63,10 @@ def _held_rows(trial: Trial, by: Actor) -> int:
     return HeldRow.objects.filter(trial=trial).count()
 
 
+def _expiring(trial: Trial, by: Actor) -> int:
+    return expiring_credentials(trial, by).count()
+
+
 def _reconsents(trial: Trial, by: Actor) -> int:
     return len(reconsent_due(trial, by))
 
@@ -85,6 +90,7 @@ KINDS: dict[str, Kind] = {
     "queries_to_answer": Kind(Permission.QUERY_ANSWER, _queries_to_answer),
     "queries_to_close": Kind(Permission.QUERY_MANAGE, _queries_to_close),
     "held_rows": Kind(Permission.LABORATORY_MANAGE, _held_rows, outlasts_trial=True),
+    "expiring_credentials": Kind(Permission.LABORATORY_MANAGE, _expiring),
 }
 """In the order of urgency."""
 

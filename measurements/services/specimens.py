@@ -15,6 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from measurements.models import Specimen
+from measurements.services.held_rows import join_waiting_rows
 from measurements.services.visits import require_open_visit
 from measurements.validation.texts import LONGEST, has_only_kept_characters
 from trials import audit
@@ -40,7 +41,7 @@ def register_specimen(
     specimen_type: str = "serum",
     drawn_at: datetime | None = None,
 ) -> Specimen:
-    """Let a specimen of a participant's visit be known under its id; return it.
+    """Let a specimen of a participant's visit be known under its id; return it. Rows that waited for it join.
 
     Raises RuleBroken for an id that is taken or holds more than printable ASCII, or a visit of another trial;
     InConflict for a locked visit, and where the trial's data are frozen or locked.
@@ -68,6 +69,7 @@ def register_specimen(
                 drawn_at=drawn_at,
             )
         )
+        join_waiting_rows(specimen, by)
         event.record("specimen.registered", trial=trial, target=specimen)
     return specimen
 

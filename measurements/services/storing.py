@@ -14,10 +14,10 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from measurements.models import HeldRow, Query, QueryNote, Specimen, Submission
+from measurements.models import HeldRow, HeldRowOutcome, Query, QueryNote, Specimen, Submission
 from measurements.selectors.reference import Recorded
 from measurements.services.queries import BY_HAND, SEVERAL_VALUES, announce_queries
-from measurements.validation import AcceptedRow, Checked
+from measurements.validation import AcceptedRow, Checked, Reference
 
 COLUMNS = (
     "trial_id",
@@ -144,6 +144,9 @@ def _line(row: AcceptedRow, old: Recorded | None) -> tuple[object, ...]:
 
 
 def _hold(submission: Submission, rows: Sequence[AcceptedRow]) -> None:
+    if not rows:
+        return
+    keys = _free_keys(submission, rows)
     held = [
         HeldRow(
             trial_id=submission.trial_id,
@@ -151,12 +154,58 @@ def _hold(submission: Submission, rows: Sequence[AcceptedRow]) -> None:
             laboratory_id=submission.laboratory_id,
             row_number=row.row,
             code="specimen_held" if row.participant_pk is None else "trial_locked",
-            natural_key=_held_key(row),
+            natural_key=keys[row.row],
             row=msgspec.to_builtins(row),
         )
         for row in rows
     ]
     HeldRow.objects.bulk_create(sorted(held, key=lambda row: row.natural_key), batch_size=2000)
+
+
+def _free_keys(submission: Submission, rows: Sequence[AcceptedRow]) -> dict[int, str]:
+    """The natural keys by row number; where a row of that key was settled, the key of the next one to wait."""
+    keys = {row.row: _held_key(row) for row in rows}
+    own = HeldRow.objects.filter(trial_id=submission.trial_id, laboratory_id=submission.laboratory_id)
+    taken = set(own.filter(natural_key__in=keys.values(), settled__isnull=False).values_list("natural_key", flat=True))
+    while taken:
+        again = {number: hashlib.sha256(key.encode()).hexdigest() for number, key in keys.items() if key in taken}
+        keys |= again
+        found = own.filter(natural_key__in=again.values(), settled__isnull=False)
+        taken = set(found.values_list("natural_key", flat=True))
+    return keys
+
+
+def settle_held_rows(
+    submission: Submission, checked: Checked, reference: Reference, released: Mapping[int, int]
+) -> None:
+    """Say of each held row that these results come of which; once, or the database refuses it.
+
+    `released` are the held rows by row number. A laboratory that sent such a row again has settled it as well.
+    """
+    held = {row.row: released.get(row.row) or _waited(row) for row in checked.accepted}
+    numbers = sorted(number for number, key in held.items() if key is not None)
+    if not numbers:
+        return
+    made = dict(submission.results.filter(row_number__in=numbers).values_list("row_number", "id"))
+    known = {row.row: _recorded_as(row, reference) for row in checked.accepted if row.disposition == "unchanged"}
+    joined = {number: made.get(number) or known.get(number) for number in numbers}
+    # Who finds the result that another one made of the row just now has nothing to say of it.
+    done = set(HeldRowOutcome.objects.filter(held_row__in=held.values()).values_list("held_row_id", flat=True))
+    HeldRowOutcome.objects.bulk_create(
+        HeldRowOutcome(held_row_id=held[number], outcome="joined", submission=submission, result_id=result)
+        for number, result in joined.items()
+        if result is not None and (number in made or held[number] not in done)
+    )
+
+
+def _waited(row: AcceptedRow) -> int | None:
+    """The held row whose value was sent again and is accepted now."""
+    return row.supersedes if row.disposition == "created" else None
+
+
+def _recorded_as(row: AcceptedRow, reference: Reference) -> int | None:
+    recorded = reference.recorded.get((row.specimen, row.biomarker, row.assay, row.run, row.replicate))
+    return recorded.pk if recorded else None
 
 
 def _held_key(row: AcceptedRow) -> str:

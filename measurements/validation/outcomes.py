@@ -67,6 +67,8 @@ class AcceptedRow(Struct, frozen=True):
     reason: str | None
     implausible: bool
     """Whether a query is to be opened."""
+    corrects: str | None = None
+    """The id that the row names as the result it corrects."""
 
 
 class Counts(Struct, frozen=True):

@@ -152,6 +152,7 @@ class _Batch:
                 status=candidate.status,
                 reason=standing.reason,
                 implausible=quantity.implausible,
+                corrects=(row.corrects or "").strip() or None,
             )
         )
 

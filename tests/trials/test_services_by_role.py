@@ -18,7 +18,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from analytics.models import Export, Rehearsal
-from measurements.models import Biomarker, Query, Session
+from measurements.models import Assay, Biomarker, ControlMaterial, Query, Session
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials import audit
 from trials.access import Actor, has_permission
@@ -116,6 +116,11 @@ NEEDS: dict[str, tuple[Permission, ...]] = {
     "measurements.assays.add_assay": (P.LABORATORY_MANAGE,),
     "measurements.assays.revise_assay": (P.LABORATORY_MANAGE,),
     "measurements.catalogue.add_biomarkers": (P.TRIAL_RUN,),
+    "measurements.plates.register_plate": (P.LABORATORY_MANAGE,),
+    "measurements.plates.add_control_material": (P.LABORATORY_MANAGE,),
+    "measurements.plates.revise_control_material": (P.LABORATORY_MANAGE,),
+    "measurements.plates.record_control_values": (P.LABORATORY_MANAGE,),
+    "measurements.plates.draw_plate_layout": (P.LABORATORY_MANAGE, P.SPECIMEN_VIEW),
     "measurements.cross_over.record_cross_over": (P.ALLOCATION_VIEW, P.SESSION_RECORD),
     "measurements.queries.open_query": (P.QUERY_MANAGE,),
     "measurements.queries.answer_query": (P.QUERY_ANSWER,),
@@ -240,6 +245,9 @@ def examples() -> dict[type, Any]:
         add(TherapyGroup, **of_trial, site=site, code="G1")
         add(GroupMember, **of_person, group=rows[TherapyGroup], joined_on=day)
         add(Biomarker, **of_trial, code="IL6", name="IL-6", outcome_class="proinflammatory", unit="pg/mL", position=1)
+        of_assay = {"laboratory": rows[Laboratory], "biomarker": rows[Biomarker]}
+        add(Assay, **of_trial, **of_assay, code="elisa", unit="pg/mL")
+        add(ControlMaterial, **of_trial, assay=rows[Assay], level="low", lot="A", target_mean=1, target_sd=1)
         add(Query, **of_person, code="by_hand", question="?")
         add(Session, **of_person, occurred_at=now, kind="individual", source="form", key="k")
         add(AdverseEvent, **of_person, number=1, term="T", started_on=day, aware_on=day, key="k")
