@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -219,3 +219,30 @@ def _melted(
             name = header[place] or code
             unit = unit_in(name) or fields.get("unit")
             yield {**fields, "biomarker": code, "value": value, "unit": unit}, Cell(line.number, name)
+
+
+def names_of(biomarkers: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:
+    """Codes of biomarkers by every name of theirs as `squeezed` writes it; a name that two share is left out."""
+    owners: dict[str, set[str]] = {}
+    for code, names in biomarkers:
+        for name in (code, *names):
+            owners.setdefault(squeezed(name), set()).add(code)
+    return {name: min(codes) for name, codes in owners.items() if name and len(codes) == 1}
+
+
+def kept_columns(header: Sequence[str | None], plan: Plan) -> list[str]:
+    """What is remembered of a plan: the meaning of the sender's own columns, in their order."""
+    ours = report_block(header)
+    return [means for at, means in enumerate(plan.columns) if at not in ours]
+
+
+def recalled_plan(header: Sequence[str | None], kept: Sequence[str], constants: Mapping[str, str]) -> Plan:
+    """The plan of a header that was mapped before, wherever our own columns stand in it now."""
+    ours = report_block(header)
+    waiting = iter(kept)
+    return Plan(tuple(NOT_READ if at in ours else next(waiting, NOT_READ) for at in range(len(header))), constants)
+
+
+def meanings_of(columns: Iterable[str]) -> frozenset[str]:
+    """The fields and biomarkers among what columns mean."""
+    return frozenset(columns) - {NOT_READ, UNKNOWN}

@@ -9,7 +9,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -21,6 +21,10 @@ from measurements.validation.tables import MOST_COLUMNS, Line, Table
 
 _FORMULA_START = re.compile(r"[=+@\t\r\n-]")
 _NO_FORMULA = re.compile(r"[-+]?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]+)?|[-+]+")
+REPORT_HEADER = ("row", "line", "column", "field", "severity", "code", "value", "message", "fix", "did_you_mean")
+"""The columns of a report as CSV."""
+SEVERITIES = ("error", "warning", "info")
+
 _WORST_FIRST = ("not saved", "held", "saved", "known already")
 _SHEET_NAME = re.compile(r"[\[\]:*?/\\]")
 _HELD = frozenset({"specimen_held", "trial_locked"})
@@ -86,6 +90,18 @@ def _joined(rows: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], *, is_dry: 
         " ".join(finding["message"] for finding in said),
         " ".join(dict.fromkeys(finding["fix"] for finding in said if finding["severity"] != "info")),
     )
+
+
+def findings_of(said: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All findings of an answer by row, errors first."""
+    findings = [*said.get("errors", []), *said.get("warnings", [])]
+    return sorted(findings, key=lambda finding: (finding["row"], SEVERITIES.index(finding["severity"])))
+
+
+def report_lines(said: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """The findings of an answer as lines of a file, in the order of `REPORT_HEADER`."""
+    for finding in findings_of(said):
+        yield tuple(finding.get(name) for name in REPORT_HEADER)
 
 
 def harmless(cell: str | None) -> str:
