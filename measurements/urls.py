@@ -6,11 +6,13 @@ from measurements.views import (
     biomarkers,
     cross_over,
     deviations,
+    laboratories,
     queries,
     schedule,
     sessions,
     spirit,
     submissions,
+    uploads,
     value_history,
     verification,
     visit_form,
@@ -18,6 +20,8 @@ from measurements.views import (
 
 PARTICIPANT = "trials/<slug:slug>/participants/<participant_code:code>/"
 VISIT = f"{PARTICIPANT}visits/<slug:visit>/"
+SUBMISSION = "trials/<slug:slug>/submissions/<uuid:reference>/"
+UPLOAD = "trials/<slug:slug>/uploads/<uuid:reference>/"
 
 urlpatterns = [
     path("trials/<slug:slug>/registration/schedule/", spirit.schedule, name="spirit-schedule"),
@@ -50,8 +54,27 @@ urlpatterns = [
     path(f"{PARTICIPANT}queries/new/", queries.query_open, name="query-open"),
     path(f"{PARTICIPANT}source/", verification.participant_source, name="participant-source"),
     path("trials/<slug:slug>/source-verification/", verification.source_verification, name="source-verification"),
+    path("trials/<slug:slug>/laboratories/", laboratories.laboratories, name="laboratories"),
+    path("trials/<slug:slug>/laboratories.csv", laboratories.laboratories_csv, name="laboratories-csv"),
+    path("trials/<slug:slug>/laboratories/<slug:code>/", laboratories.laboratory, name="laboratory"),
+    path("trials/<slug:slug>/laboratories/<slug:code>/end/", laboratories.laboratory_end, name="laboratory-end"),
+    path(
+        "trials/<slug:slug>/credentials/<int:number>/rotate/", laboratories.credential_rotate, name="credential-rotate"
+    ),
+    path(
+        "trials/<slug:slug>/credentials/<int:number>/revoke/", laboratories.credential_revoke, name="credential-revoke"
+    ),
+    path("trials/<slug:slug>/sandbox/empty/", laboratories.sandbox_empty, name="sandbox-empty"),
     path("trials/<slug:slug>/submissions/", submissions.submissions, name="submissions"),
     path("trials/<slug:slug>/submissions/<uuid:reference>/", submissions.submission, name="submission"),
+    path(f"{SUBMISSION}report.csv", submissions.submission_report_csv, name="submission-report"),
+    path(f"{SUBMISSION}file/", submissions.submission_file, name="submission-file"),
+    path(f"{SUBMISSION}returned/", submissions.submission_returned, name="submission-returned"),
+    path("trials/<slug:slug>/uploads/new/", uploads.upload_new, name="upload-new"),
+    path(UPLOAD, uploads.upload, name="upload"),
+    path(f"{UPLOAD}columns/", uploads.upload_columns, name="upload-columns"),
+    path(f"{UPLOAD}save/", uploads.upload_save, name="upload-save"),
+    path(f"{UPLOAD}returned/", uploads.upload_returned, name="upload-returned"),
     path("trials/<slug:slug>/sessions/", sessions.sessions, name="sessions"),
     path("trials/<slug:slug>/sessions/new/", sessions.session_record, name="session-record"),
     path("trials/<slug:slug>/sessions/<int:number>/retract/", sessions.session_retract, name="session-retract"),
