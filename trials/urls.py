@@ -17,6 +17,7 @@ from trials.views import (
     screening,
     therapy,
     unblinding,
+    webhooks,
 )
 
 urlpatterns = [
@@ -70,6 +71,19 @@ urlpatterns = [
     path("trials/<slug:slug>/delegation-log/", people.delegation_log, name="delegation-log"),
     path("trials/<slug:slug>/delegation-log.csv", people.delegation_log_csv, name="delegation-log-csv"),
     path("trials/<slug:slug>/laboratories/", people.laboratories, name="laboratories"),
+    path("trials/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("trials/<slug:slug>/webhooks/<int:number>/", webhooks.webhook, name="webhook"),
+    path("trials/<slug:slug>/webhooks/<int:number>/deliveries.csv", webhooks.deliveries_csv, name="webhook-csv"),
+    path("trials/<slug:slug>/webhooks/<int:number>/rotate/", webhooks.webhook_rotate, name="webhook-rotate"),
+    path("trials/<slug:slug>/webhooks/<int:number>/test/", webhooks.webhook_test, name="webhook-test"),
+    path("trials/<slug:slug>/webhooks/<int:number>/pause/", webhooks.webhook_pause, name="webhook-pause"),
+    path("trials/<slug:slug>/webhooks/<int:number>/resume/", webhooks.webhook_resume, name="webhook-resume"),
+    path("trials/<slug:slug>/webhooks/<int:number>/end/", webhooks.webhook_end, name="webhook-end"),
+    path(
+        "trials/<slug:slug>/webhooks/<int:number>/deliveries/<int:message>/resend/",
+        webhooks.webhook_resend,
+        name="webhook-resend",
+    ),
     path("trials/<slug:slug>/credentials/<int:number>/revoke/", people.credential_revoke, name="credential-revoke"),
     path(
         "trials/<slug:slug>/participants/<participant_code:code>/unblind/",

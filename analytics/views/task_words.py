@@ -30,6 +30,7 @@ PLACES = {
     "queries_to_answer": ("queries", "state=open"),
     "queries_to_close": ("queries", "state=answered"),
     "held_rows": ("submissions", "held=yes"),
+    "expiring_credentials": ("laboratories", ""),
 }
 
 
@@ -51,6 +52,9 @@ def _words(task: Task) -> str:
         "overdue_visits": ngettext("%(n)d visit is overdue", "%(n)d visits are overdue", n),
         "reconsents": ngettext(
             "%(n)d participant to ask for consent again", "%(n)d participants to ask for consent again", n
+        ),
+        "expiring_credentials": ngettext(
+            "%(n)d credential of a laboratory expires soon", "%(n)d credentials of laboratories expire soon", n
         ),
         "queries_to_answer": ngettext("%(n)d query to answer", "%(n)d queries to answer", n),
         "queries_to_close": ngettext("%(n)d answered query to close", "%(n)d answered queries to close", n),

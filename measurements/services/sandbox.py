@@ -14,6 +14,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from measurements.models import Assay, Biomarker, Specimen
+from measurements.selectors.sandbox import sandbox_of
 from trials import audit
 from trials.access import Actor, require, tries_things_out
 from trials.errors import InConflict
@@ -71,11 +72,6 @@ def empty_sandbox(*, trial: Trial, by: Actor) -> Trial:
         copy = _bring_up(trial, _made(trial))
         event.record("sandbox.emptied", trial=trial, target=trial)
     return copy
-
-
-def sandbox_of(trial: Trial) -> Trial | None:
-    """Return the present sandbox of a trial, if there is one."""
-    return Trial.objects.filter(sandbox_of=trial, sandbox_ended_at=None).select_related("sandbox_of").first()
 
 
 def _require(trial: Trial, by: Actor) -> None:

@@ -7,9 +7,8 @@ import pytest
 from django.urls import reverse
 
 from tests.making import PLATFORM, make_member, make_trial
-from trials.models import Allocation, AuditEvent, LaboratoryCredential, Membership, Participant, PersonalToken, Trial
+from trials.models import Allocation, AuditEvent, Membership, Participant, PersonalToken, Trial
 from trials.services.enrollment import record_consent, screen_participant
-from trials.services.people import add_laboratory
 from trials.services.randomization import randomize_participant
 
 pytestmark = pytest.mark.django_db
@@ -215,36 +214,6 @@ def test_giving_and_ending_a_role(signed_in) -> None:
     assert browser.post(end, {"reason": "Left"}).status_code == 302
     held.refresh_from_db()
     assert held.ended_at is not None
-
-
-def test_a_credential_is_shown_once_and_revoked(signed_in) -> None:
-    trial = make_trial()
-    browser = signed_in(make_member(trial, "data_manager"))
-    address = reverse("laboratories", kwargs={"slug": "t"})
-    assert browser.post(address, {"step": "laboratory", "name": "Ghent", "code": "ghent"}).status_code == 302
-    laboratory = trial.laboratories.get(laboratory__code="ghent").laboratory
-    sent = {"step": "credential", "laboratory": laboratory.pk, "name": "A", "expires_on": "2030-01-01"}
-    assert browser.post(address, sent).status_code == 422
-    made = browser.post(address, {**sent, "scopes": ["results:write"]})
-    token = re.search(r"lab_live_[\w-]{43}", made.content.decode())[0]
-    assert (made.status_code, made.headers["Cache-Control"]) == (
-        201,
-        "max-age=0, no-cache, no-store, must-revalidate, private",
-    )
-    assert token not in browser.get(address).content.decode()
-    credential = LaboratoryCredential.objects.get()
-    assert browser.post(reverse("credential-revoke", kwargs={"slug": "t", "number": credential.pk})).status_code == 302
-    credential.refresh_from_db()
-    assert credential.revoked_at is not None
-
-
-def test_credentials_of_another_trial_are_out_of_reach(signed_in) -> None:
-    trial, other = make_trial(), make_trial("other")
-    add_laboratory(trial=other, code="ghent", name="Ghent", by=PLATFORM)
-    browser = signed_in(make_member(trial, "lab_manager"))
-    assert browser.get(reverse("laboratories", kwargs={"slug": "other"})).status_code == 404
-    assert b"Ghent" not in browser.get(reverse("laboratories", kwargs={"slug": "t"})).content
-    assert browser.post(reverse("credential-revoke", kwargs={"slug": "t", "number": 1})).status_code == 404
 
 
 def test_a_personal_token_is_shown_once_and_only_its_owner_revokes_it(signed_in) -> None:

@@ -1,10 +1,39 @@
 """Laboratories and the tokens by which machines come in. Tokens are stored as SHA-256 with a visible prefix."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from trials.models.people import User
 from trials.models.trial import Trial
+
+EXPIRES_SOON = timedelta(days=30)
+"""So long before its end a token's pages, and the tasks of those who look after it, say so."""
+
+
+class Standing(models.TextChoices):
+    """What stands with a token at this moment."""
+
+    CURRENT = "current", _("In use")
+    EXPIRES_SOON = "expires_soon", _("Expires soon")
+    REPLACED = "replaced", _("Replaced, ends soon")
+    EXPIRED = "expired", _("Expired")
+    REVOKED = "revoked", _("Revoked")
+
+
+def standing_of(expires_at: datetime, revoked_at: datetime | None, is_replaced: bool) -> Standing:
+    """Return what stands with a token that ends, was revoked, and has a successor or not."""
+    now = timezone.now()
+    if revoked_at is not None:
+        return Standing.REVOKED
+    if expires_at <= now:
+        return Standing.EXPIRED
+    if is_replaced:
+        return Standing.REPLACED
+    return Standing.EXPIRES_SOON if expires_at <= now + EXPIRES_SOON else Standing.CURRENT
 
 
 class Laboratory(models.Model):
@@ -73,6 +102,11 @@ class LaboratoryCredential(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @property
+    def standing(self) -> Standing:
+        """Whether it is in use, and if not why."""
+        return standing_of(self.expires_at, self.revoked_at, self.replaced_by_id is not None)
+
 
 class PersonalToken(models.Model):
     """A person's token: never more than the person's own rights, less what its scopes leave out."""
@@ -95,6 +129,11 @@ class PersonalToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def standing(self) -> Standing:
+        """Whether it is in use, and if not why."""
+        return standing_of(self.expires_at, self.revoked_at, is_replaced=False)
 
 
 class Allowance(models.Model):

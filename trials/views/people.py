@@ -1,4 +1,4 @@
-"""People and rights, laboratories and their credentials, and a person's own tokens."""
+"""People and rights, and a person's own tokens."""
 
 from typing import Any
 
@@ -15,15 +15,14 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from trials import audit
 from trials.access import Actor, actor_of, has_permission, may_choose_unblinded, require
+from trials.forms.credentials import TokenForm
 from trials.forms.fields import accepted
-from trials.forms.people import CredentialForm, LaboratoryForm, MemberFilterForm, MemberForm, ReasonForm, TokenForm
+from trials.forms.people import MemberFilterForm, MemberForm, ReasonForm
 from trials.models import Membership, Trial
-from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission, Role
+from trials.permissions import PERSONAL_SCOPES, Permission, Role
 from trials.selectors.delegation import delegations, memberships_ever
 from trials.selectors.people import (
-    credential_of,
     held_role,
-    laboratories_of,
     members_like,
     open_invitations,
     own_token,
@@ -32,13 +31,11 @@ from trials.selectors.people import (
 from trials.selectors.rights import rights_of, sights_of
 from trials.selectors.trials import visible_trial
 from trials.services.credentials import (
-    create_laboratory_credential,
     create_personal_token,
-    revoke_laboratory_credential,
     revoke_personal_token,
 )
 from trials.services.invitations import invite_person
-from trials.services.people import add_laboratory, end_role
+from trials.services.people import end_role
 from trials.views.csv_answers import csv_answer
 from trials.views.invitations import link_of
 
@@ -202,58 +199,6 @@ def delegation_log_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-def laboratories(request: HttpRequest, slug: str) -> HttpResponse:
-    """The laboratories that deliver, with their credentials; posting adds a laboratory or makes a credential."""
-    by = actor_of(request)
-    trial = visible_trial(slug, by)
-    known = laboratories_of(trial, by)
-    chosen = request.POST.get("step", "")
-    laboratory = LaboratoryForm(request.POST if chosen == "laboratory" else None)
-    credential = CredentialForm(
-        known.filter(trial=None), LABORATORY_SCOPES, request.POST if chosen == "credential" else None
-    )
-    context: dict[str, Any] = {"trial": trial, "laboratory_form": laboratory, "credential_form": credential}
-    if laboratory.is_valid() and accepted(
-        laboratory, lambda: add_laboratory(trial=trial, by=by, **laboratory.cleaned_data)
-    ):
-        messages.success(request, _("%(name)s can deliver now; make a credential for it.") % laboratory.cleaned_data)
-        return redirect("laboratories", slug=slug)
-    status = _status(request)
-    if credential.is_valid() and accepted(
-        credential, lambda: context.update(made=_make_credential(trial, credential, by))
-    ):
-        context["credential_form"] = CredentialForm(known.filter(trial=None), LABORATORY_SCOPES)
-        status = 201
-    context["laboratories"] = known.all()
-    return render(request, "trials/laboratories.html", context, status=status)
-
-
-def _make_credential(trial: Trial, form: CredentialForm, by: Any) -> tuple[Any, str]:
-    given = form.cleaned_data
-    return create_laboratory_credential(
-        laboratory=given["laboratory"],
-        trials=[trial],
-        name=given["name"],
-        scopes=given["scopes"],
-        is_sandbox=given["is_sandbox"],
-        expires_at=form.expires_at,
-        by=by,
-    )
-
-
-@require_POST
-def credential_revoke(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """End a credential at once."""
-    by = actor_of(request)
-    trial = visible_trial(slug, by)
-    credential = credential_of(number, by, trial)
-    revoke_laboratory_credential(credential=credential, trial=trial, by=by)
-    messages.success(request, _("%(name)s is revoked.") % {"name": credential.name})
-    return redirect("laboratories", slug=slug)
-
-
-@never_cache
-@require_http_methods(["GET", "POST"])
 def tokens(request: HttpRequest) -> HttpResponse:
     """A person's own tokens; posting makes one and shows it this once."""
     by = actor_of(request)
@@ -265,7 +210,12 @@ def tokens(request: HttpRequest) -> HttpResponse:
         given = form.cleaned_data
         assert by.user is not None, "pages are for people"  # noqa: S101 - tells the type checker
         context["made"] = create_personal_token(
-            user=by.user, name=given["name"], scopes=given["scopes"], expires_at=form.expires_at, by=by
+            user=by.user,
+            name=given["name"],
+            scopes=given["scopes"],
+            expires_at=form.expires_at,
+            key=given["key"],
+            by=by,
         )
 
     if form.is_valid() and accepted(form, make):

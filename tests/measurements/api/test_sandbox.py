@@ -1,7 +1,6 @@
 """The sandbox: a copy of the trial that answers as the trial does, and that nothing of the trial is found in."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.test import Client
