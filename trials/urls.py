@@ -70,7 +70,6 @@ urlpatterns = [
     path("trials/<slug:slug>/who-sees-what.csv", people.who_sees_what_csv, name="who-sees-what-csv"),
     path("trials/<slug:slug>/delegation-log/", people.delegation_log, name="delegation-log"),
     path("trials/<slug:slug>/delegation-log.csv", people.delegation_log_csv, name="delegation-log-csv"),
-    path("trials/<slug:slug>/laboratories/", people.laboratories, name="laboratories"),
     path("trials/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
     path("trials/<slug:slug>/webhooks/<int:number>/", webhooks.webhook, name="webhook"),
     path("trials/<slug:slug>/webhooks/<int:number>/deliveries.csv", webhooks.deliveries_csv, name="webhook-csv"),
@@ -84,7 +83,6 @@ urlpatterns = [
         webhooks.webhook_resend,
         name="webhook-resend",
     ),
-    path("trials/<slug:slug>/credentials/<int:number>/revoke/", people.credential_revoke, name="credential-revoke"),
     path(
         "trials/<slug:slug>/participants/<participant_code:code>/unblind/",
         unblinding.unblind,

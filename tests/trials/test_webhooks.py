@@ -434,6 +434,17 @@ def test_a_laboratory_is_not_told_of_the_whole_trial_and_must_deliver_to_it(tria
 
 
 @pytest.mark.django_db
+def test_who_is_bound_to_a_site_does_not_hear_of_the_others(trial: Trial) -> None:
+    laboratory = add_laboratory(trial=trial, code="ghent", name="Ghent", by=PLATFORM)
+    by = make_member(trial, "principal_investigator", "leeds")
+    with pytest.raises(RuleBroken) as refused:
+        add_webhook(trial=trial, url="https://example.org/", events=ALL, by=by)
+    assert refused.value.code == "laboratory_missing"
+    assert add_webhook(trial=trial, url="https://example.org/", events=[COMPLETED], laboratory=laboratory, by=by)
+    assert add_webhook(trial=trial, url="https://example.org/", events=ALL, by=make_member(trial, "data_manager"))
+
+
+@pytest.mark.django_db
 def test_an_address_is_told_once(trial: Trial) -> None:
     webhook = added(trial)
     with pytest.raises(InConflict):

@@ -3,8 +3,10 @@
 from django.urls import path
 
 from trials.api import registration, safety, views
+from trials.api.client_file import client_file
 
 urlpatterns = [
+    path("client.py", client_file, name="api-client"),
     path("trials/", views.TrialList.as_view(), name="api-trials"),
     path("trials/<slug:slug>/", views.TrialDetail.as_view(), name="api-trial"),
     path("trials/<slug:slug>/visits/", views.VisitList.as_view(), name="api-visits"),

@@ -17,7 +17,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from trials import audit
-from trials.access import Actor, require
+from trials.access import Actor, require, sites_where
 from trials.allocation.sealing import seal, unseal
 from trials.errors import InConflict, RuleBroken
 from trials.models import Laboratory, Trial, Webhook, WebhookMessage, WebhookSecret
@@ -165,9 +165,20 @@ def _check(trial: Trial, url: str, events: Collection[str], laboratory: Laborato
     except AddressRefusedError as error:
         sentence = f"“{url.strip()[:80]}” cannot be told: {error}. Nothing was saved."
         raise RuleBroken("url_refused", sentence, field="url") from error
+    if laboratory is None and not _manages_every_site(trial, by):
+        raise RuleBroken(
+            "laboratory_missing",
+            "The whole trial is told of every site, and your role is at one. Choose a laboratory. Nothing was saved.",
+            field="laboratory",
+        )
     if laboratory is not None and not laboratories_of(trial, by).filter(pk=laboratory.pk).exists():
         raise RuleBroken("laboratory_unknown", "Choose a laboratory that delivers to this trial.", field="laboratory")
     _check_events(events, laboratory)
+
+
+def _manages_every_site(trial: Trial, by: Actor) -> bool:
+    """Return whether nothing that a webhook of the trial is told of is beyond `by`, who may be bound to a site."""
+    return sites_where(by, Permission.LABORATORY_MANAGE, trial) >= {site.pk for site in trial.sites.all()}
 
 
 def _check_events(events: Collection[str], laboratory: Laboratory | None) -> None:

@@ -1,0 +1,1 @@
+"""The client that laboratories download: one file that needs nothing but Python."""
