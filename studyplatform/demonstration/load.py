@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from demo.calm_sleep import RECRUITING_FOR_DAYS
+from measurements.services.sandbox import ready_sandbox
 from studyplatform.demonstration import calm_sleep, published
 from studyplatform.demonstration.conduct import conduct
 from studyplatform.demonstration.laboratory import Poster, Row
@@ -56,6 +57,8 @@ def _laboratory_tokens(trials: Sequence[Trial]) -> dict[str, str]:
     for trial in trials:
         laboratory = add_laboratory(trial=trial, code=code, name=name, by=PLATFORM)
     calm_sleep.describe_assays(trials[-1], laboratory)
+    for trial in trials:
+        ready_sandbox(trial=trial, by=PLATFORM)
     return {
         key: create_laboratory_credential(
             laboratory=laboratory,

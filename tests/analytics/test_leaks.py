@@ -55,7 +55,14 @@ EVERYWHERE: dict[str, Callable[[Canaries], list[Any]]] = {
 AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("enrol-person", "number"): lambda made: [made.treated.number, made.waiting.number, 9, 10],
     ("role-end", "number"): lambda made: [Membership.objects.earliest("pk").pk],
-    ("credential-revoke", "number"): lambda made: [LaboratoryCredential.objects.get().pk],
+    **{
+        (f"credential-{what}", "number"): lambda made: [LaboratoryCredential.objects.earliest("pk").pk]
+        for what in ("revoke", "rotate")
+    },
+    **{
+        (name, "code"): lambda made: [LaboratoryCredential.objects.earliest("pk").laboratory.code]
+        for name in ("laboratory", "laboratory-end")
+    },
     ("token-revoke", "number"): lambda made: [1],
     **{
         (f"webhook{name}", "number"): lambda made: list(Webhook.objects.values_list("pk", flat=True))
