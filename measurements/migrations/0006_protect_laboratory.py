@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
     dependencies = [("measurements", "0005_laboratory"), ("trials", "0002_protect")]
 
     operations = [
+        append_only("measurements_questionnairesheet"),
         mutable("measurements_plate", "measurements_plate_assays", "measurements_controlmaterial"),
         removable("measurements_plate_assays"),
         append_only("measurements_controlvalue", "measurements_platelayout"),

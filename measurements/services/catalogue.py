@@ -77,6 +77,7 @@ def _biomarker(trial: Trial, definition: Definition, position: int) -> Biomarker
         may_be_negative=definition.may_be_negative,
         aliases=list(definition.aliases),
         specimen_type=definition.specimen_type,
+        is_awaited=definition.is_awaited,
         loinc=definition.loinc.code if definition.loinc else "",
         loinc_source=definition.loinc.source if definition.loinc else "",
         loinc_verified=bool(definition.loinc and definition.loinc.is_verified),
