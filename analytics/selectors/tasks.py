@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
-from measurements.models import HeldRow, Query
+from measurements.models import Query
+from measurements.selectors.held_rows import may_settle, unsettled
 from measurements.selectors.queries import queries_visible_to
 from measurements.selectors.schedule import Wish, schedule
 from trials.access import Actor, has_permission
@@ -60,7 +61,7 @@ def _queries_to_close(trial: Trial, by: Actor) -> int:
 
 
 def _held_rows(trial: Trial, by: Actor) -> int:
-    return HeldRow.objects.filter(trial=trial).count()
+    return unsettled(trial).count() if may_settle(by, trial) else 0
 
 
 def _expiring(trial: Trial, by: Actor) -> int:
@@ -89,7 +90,7 @@ KINDS: dict[str, Kind] = {
     "reconsents": Kind(Permission.PARTICIPANT_ENROLL, _reconsents),
     "queries_to_answer": Kind(Permission.QUERY_ANSWER, _queries_to_answer),
     "queries_to_close": Kind(Permission.QUERY_MANAGE, _queries_to_close),
-    "held_rows": Kind(Permission.LABORATORY_MANAGE, _held_rows, outlasts_trial=True),
+    "held_rows": Kind(Permission.SPECIMEN_MANAGE, _held_rows, outlasts_trial=True),
     "expiring_credentials": Kind(Permission.LABORATORY_MANAGE, _expiring),
 }
 """In the order of urgency."""

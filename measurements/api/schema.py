@@ -111,7 +111,12 @@ SPECIMEN = object_of(
     participant=TEXT,
     visit=TEXT,
     drawn_at=MAYBE,
+    shipped_at=MAYBE,
+    shipment={"type": "integer", "nullable": True},
     received_at=MAYBE,
+    state={"type": "string", "enum": ["expected", "drawn", "in_transit", "received", "lost", "destroyed"]},
+    condition=MAYBE,
+    aliquot_of=MAYBE,
     awaiting={"type": "array", "items": TEXT},
 )
 SUBMISSION = object_of(

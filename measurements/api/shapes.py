@@ -78,14 +78,19 @@ def assay_shape(assay: Assay) -> dict[str, Any]:
 
 
 def specimen_shape(specimen: Specimen, awaiting: Sequence[str]) -> dict[str, Any]:
-    """Return a specimen and the codes of the biomarkers that have no result in it."""
+    """Return a specimen with where it is, and the codes of the biomarkers that are to come."""
     return {
         "specimen": specimen.identifier,
         "specimen_type": specimen.specimen_type,
         "participant": specimen.participant.code,
         "visit": specimen.visit.code,
         "drawn_at": specimen.drawn_at,
+        "shipped_at": specimen.shipped_at,
+        "shipment": specimen.shipment.number if specimen.shipment else None,
         "received_at": specimen.received_at,
+        "state": specimen.state,
+        "condition": specimen.condition or None,
+        "aliquot_of": specimen.parent.identifier if specimen.parent else None,
         "awaiting": list(awaiting),
     }
 

@@ -87,33 +87,53 @@ def assays_of(by: Actor, trial: Trial) -> dict[int, list[Assay]]:
     return by_biomarker
 
 
+GONE = Q(state__in=[Specimen.State.LOST, Specimen.State.DESTROYED]) | Q(condition=Specimen.Condition.UNUSABLE)
+"""Of these nothing is to be awaited any more."""
+
+
 def specimens_visible_to(by: Actor, trial: Trial, *, awaiting_results: bool = False) -> QuerySet[Specimen]:
-    """Return specimens; those that await results lack one of a biomarker that is measured in their kind."""
+    """Return specimens; those that await results lack one of a biomarker that is measured in their kind.
+
+    What was parted is awaited of its parent, once; it can come of either. Of a lost, destroyed or unusable specimen
+    nothing is awaited, unless an aliquot of it is left.
+    """
     require(by, Permission.SPECIMEN_VIEW, trial)
-    found = Specimen.objects.filter(trial=trial).select_related("participant", "visit")
+    found = Specimen.objects.filter(trial=trial).select_related("participant", "visit", "shipment", "parent")
     sites = sites_open_to(by, Permission.SPECIMEN_VIEW, trial)
     if sites is not None:
         found = found.filter(participant__site__in=sites)
     if not awaiting_results:
         return found
-    measured = Result.objects.filter(specimen=OuterRef(OuterRef("pk")), biomarker=OuterRef("pk"))
+    own = Result.objects.filter(specimen=OuterRef(OuterRef("pk")), biomarker=OuterRef("pk"))
+    of_aliquots = Result.objects.filter(specimen__parent=OuterRef(OuterRef("pk")), biomarker=OuterRef("pk"))
     missing = Biomarker.objects.filter(trial=trial, specimen_type=OuterRef("specimen_type"), is_awaited=True)
-    missing = missing.filter(~Exists(measured))
-    return found.filter(Exists(missing), participant__data_use_withdrawn=False)
+    missing = missing.filter(~Exists(own), ~Exists(of_aliquots))
+    left = Specimen.objects.filter(parent=OuterRef("pk")).exclude(GONE)
+    return found.filter(~GONE | Exists(left), Exists(missing), parent=None, participant__data_use_withdrawn=False)
 
 
 def awaited(trial: Trial, specimens: Iterable[Specimen]) -> dict[int, list[str]]:
-    """Return, by specimen, the codes of the biomarkers of its kind that have no result."""
+    """Return, by specimen, the codes of the biomarkers of its kind to come; none of aliquots and the gone."""
     listed = list(specimens)
     by_kind: dict[str, list[tuple[int, str]]] = defaultdict(list)
     expected = Biomarker.objects.filter(trial=trial, is_awaited=True)
     for key, code, kind in expected.values_list("pk", "code", "specimen_type"):
         by_kind[kind].append((key, code))
+    aliquots = Specimen.objects.filter(parent__in=listed)
+    left = set(aliquots.exclude(GONE).values_list("parent_id", flat=True))
     pairs = set(Result.objects.filter(specimen__in=listed).values_list("specimen_id", "biomarker_id"))
+    pairs |= set(Result.objects.filter(specimen__in=aliquots).values_list("specimen__parent_id", "biomarker_id"))
     return {
         specimen.pk: [code for key, code in by_kind[specimen.specimen_type] if (specimen.pk, key) not in pairs]
+        if specimen.parent_id is None and (not is_gone(specimen) or specimen.pk in left)
+        else []
         for specimen in listed
     }
+
+
+def is_gone(specimen: Specimen) -> bool:
+    """Return whether nothing more can be measured in this specimen."""
+    return specimen.state in {"lost", "destroyed"} or specimen.condition == Specimen.Condition.UNUSABLE
 
 
 def submissions_visible_to(by: Actor, trial: Trial) -> QuerySet[Submission]:

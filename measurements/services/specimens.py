@@ -14,7 +14,9 @@ from django.db import transaction as database_transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from measurements.labels import new_identifier
 from measurements.models import Specimen
+from measurements.selectors.specimens import missing_types
 from measurements.services.held_rows import join_waiting_rows
 from measurements.services.visits import require_open_visit
 from measurements.validation.texts import LONGEST, has_only_kept_characters
@@ -72,6 +74,36 @@ def register_specimen(
         join_waiting_rows(specimen, by)
         event.record("specimen.registered", trial=trial, target=specimen)
     return specimen
+
+
+def register_planned(
+    *, participant: Participant, visit: Visit, by: Actor, drawn_at: datetime | None = None
+) -> Sequence[Specimen]:
+    """Register one specimen of each type that the visit needs and has none of, under new ids; return them.
+
+    Raises RuleBroken where none is missing, and what `register_specimen` raises.
+    """
+    with audit.transaction(by=by) as event:
+        trial = participant.trial
+        require(by, Permission.SPECIMEN_MANAGE, trial, site=participant.site)
+        require_open_visit(trial, participant, visit)  # and the participant is kept: two at once miss nothing twice
+        missing = missing_types(participant, visit)
+        if not missing:
+            sentence = f"Every specimen that {visit.name} needs is registered for {participant.code}."
+            raise RuleBroken("nothing_missing", f"{sentence} Nothing was saved.", field="kind")
+        made = [
+            register_specimen(
+                participant=participant,
+                visit=visit,
+                identifier=new_identifier(),
+                specimen_type=kind,
+                drawn_at=drawn_at,
+                by=by,
+            )
+            for kind in missing
+        ]
+        event.record("specimens.registered", trial=trial, target=participant, row_count=len(made))
+    return made
 
 
 def _created(specimen: Specimen) -> Specimen:
