@@ -132,6 +132,13 @@ DESTINATIONS: Sequence[Destination] = (
         ("deviation-record", "deviation-confirm", "deviation"),
         needs=Permission.SAFETY_VIEW,
     ),
+    Destination(
+        DATA,
+        "entry",
+        gettext_lazy("Batch entry"),
+        ("entry-grid", "entry-batches", "entry-batch", "entry-compare"),
+        needs=Permission.RESULT_RECORD,
+    ),
     Destination(DATA, "queries", gettext_lazy("Queries"), ("query", "query-open"), needs=Permission.QUERY_VIEW),
     Destination(
         DATA,
@@ -147,10 +154,18 @@ DESTINATIONS: Sequence[Destination] = (
         ("submission", "upload-new", "upload"),
         needs=Permission.RESULT_VIEW,
     ),
+    Destination(
+        DATA,
+        "plates",
+        gettext_lazy("Plates"),
+        ("plate", "control-materials", "control-material", "plate-layouts", "plate-layout"),
+        needs=Permission.RESULT_VIEW,
+    ),
     Destination(RESULTS, "flow", gettext_lazy("Participant flow")),
     Destination(RESULTS, "recruitment", gettext_lazy("Recruitment")),
     Destination(RESULTS, "effects", gettext_lazy("Effects")),
     Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
+    Destination(RESULTS, "drift", gettext_lazy("Assay drift"), needs=Permission.RESULT_VIEW),
     Destination(RESULTS, "exports", gettext_lazy("Exports"), needs=Permission.EXPORT),
     Destination(
         SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals", "trial-revise")
@@ -178,6 +193,7 @@ DESTINATIONS: Sequence[Destination] = (
         needs=Permission.PARTICIPANT_VIEW,
     ),
     Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
+    Destination(SETUP, "assays", gettext_lazy("Assays"), ("assay", "assay-new")),
     Destination(
         SETUP,
         "laboratories",
