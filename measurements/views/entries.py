@@ -10,6 +10,7 @@ from measurements.models import Biomarker, Query, Result
 from measurements.selectors.sheets import Line, Sheet
 from measurements.services.entries import Outcome, Typed, is_entered_in_error, shown_value
 from measurements.units.spelling import readable_unit
+from measurements.views.item_links import items_address
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Entry:
     reason_label: str = ""
     reason: str = ""
     disabled: bool = False
+    items_url: str = ""
     result: int | None = None
 
 
@@ -55,6 +57,7 @@ def entry_of(
         reason=typed.reason if is_refused and typed else "",
         disabled=not (sheet.may_record and line.is_own),
         result=line.result.pk if line.result else None,
+        items_url=items_address(sheet, line),
     )
 
 

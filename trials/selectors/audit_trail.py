@@ -7,7 +7,14 @@ from trials.models import AuditEvent, Participant, Trial
 from trials.permissions import Permission
 
 # That somebody's intervention began, or a session took place, tells their arm as surely as its name.
-ARM_TELLING = ("participant.intervention_", "participant.crossed_over", "arm_deviation.", "session.", "therapy_group.")
+ARM_TELLING = (
+    "participant.intervention_",
+    "participant.crossed_over",
+    "arm_deviation.",
+    "session.",
+    "therapy_group.",
+    "questionnaire.of_therapy_",
+)
 
 # What is of the whole trial and names no participant; everything else is left out for those bound to a site.
 OF_THE_TRIAL = (

@@ -106,6 +106,7 @@ DESTINATIONS: Sequence[Destination] = (
             "randomized-in-error",
             "cross-over",
             "visit-form",
+            "questionnaire",
         ),
         needs=Permission.PARTICIPANT_VIEW,
     ),

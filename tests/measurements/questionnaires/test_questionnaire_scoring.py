@@ -140,12 +140,16 @@ def test_subscales_add_up_to_the_total(sheet) -> None:
         assert sum(part.value for part in parts) == total.value
 
 
-@given(st.sampled_from(ALL).flatmap(lambda each: st.tuples(st.just(each), st.dictionaries(st.integers(0, 20), st.text()))))
+@given(
+    st.sampled_from(ALL).flatmap(lambda each: st.tuples(st.just(each), st.dictionaries(st.integers(0, 20), st.text())))
+)
 def test_any_text_is_an_answer_nothing_or_misread(entered) -> None:
     instrument, texts = entered
     answers, misread = read_answers(instrument, texts)
     known = {item.number for item in instrument.items}
-    assert set(answers) | {each.number for each in misread} == {n for n, text in texts.items() if n in known and text.strip()}
+    assert set(answers) | {each.number for each in misread} == {
+        n for n, text in texts.items() if n in known and text.strip()
+    }
 
 
 def test_the_page_of_the_documentation_is_made_from_the_table() -> None:
