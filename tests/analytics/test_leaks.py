@@ -99,6 +99,7 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("deviation", "number"): lambda made: list(Deviation.objects.values_list("pk", flat=True)),
     ("deviation-confirm", "rule"): lambda made: ["baseline_after_first_session", "out_of_window"],
     ("query", "number"): lambda made: list(Query.objects.values_list("pk", flat=True)),
+    ("questionnaire", "instrument"): lambda made: ["PSS10", "WAISR"],
     ("visit-value", "biomarker"): lambda made: [made.trial.biomarkers.get(code="IL6").pk],
     ("result-history", "number"): lambda made: list(made.trial.results.order_by("pk").values_list("pk", flat=True)[:2]),
 }
