@@ -81,9 +81,7 @@ def test_what_no_encoding_fits_is_refused() -> None:
 
 
 def test_a_separator_may_be_told_and_lines_keep_their_numbers() -> None:
-    table = read_file(
-        "r.csv", b"sep=;\r\nPlate 7, read by A. B.\r\n\r\nspecimen;biomarker;value\r\n\r\nS-1;IL6;1,8\r\n"
-    )
+    table = read_file("r.csv", b"sep=;\r\nPlate 7, read by AB\r\n\r\nspecimen;biomarker;value\r\n\r\nS-1;IL6;1,8\r\n")
     assert [line.number for line in table.lines] == [2, 4, 6]
     assert table.lines[2].cells == ("S-1", "IL6", "1,8")
     assert header_at(table.lines) == 1
@@ -194,24 +192,27 @@ def test_files_that_are_refused_say_why(name: str, content: bytes, status: int, 
     assert words in refused.sentence
 
 
+def status_of(name: str, content: bytes) -> int | None:
+    """The status of the refusal; None where rows were made."""
+    try:
+        table = read_file(name, content)
+        rows_of(table, header_at(table.lines), proposed_plan(table.lines[0].cells, {}))
+    except PayloadRefused as refused:
+        return refused.status
+    return None
+
+
 @given(st.binary(max_size=300), st.sampled_from(["", "PK\x03\x04", "\xff\xfe", "specimen,biomarker,value\n"]))
 @settings(deadline=None)
 def test_any_bytes_are_a_table_or_refused(content: bytes, start: str) -> None:
     for name in ("r.csv", "r.xlsx"):
-        try:
-            table = read_file(name, start.encode("latin-1") + content)
-            rows_of(table, header_at(table.lines), proposed_plan(table.lines[0].cells, {}))
-        except PayloadRefused as refused:
-            assert refused.status in (413, 422)
+        assert status_of(name, start.encode("latin-1") + content) in {None, 413, 422}
 
 
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=8))
 @settings(deadline=None, max_examples=150)
 def test_a_damaged_workbook_is_a_table_or_refused(at: int, damage: bytes) -> None:
-    try:
-        read_file("r.xlsx", GOOD[:at] + damage + GOOD[at + len(damage) :])
-    except PayloadRefused as refused:
-        assert refused.status in (413, 422)
+    assert status_of("r.xlsx", GOOD[:at] + damage + GOOD[at + len(damage) :]) in {None, 413, 422}
 
 
 NAMES = names_of([("IL6", ["Interleukin-6", "IL-6"]), ("CRP", ["C-reactive protein", "IL-6 soluble"])])
