@@ -87,6 +87,13 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("api-export-download", "reference"): lambda made: [Export.objects.get().reference],
     ("submission", "reference"): lambda made: [Submission.objects.earliest("pk").reference],
     ("api-submission", "reference"): lambda made: [Submission.objects.earliest("pk").reference],
+    **{
+        (name, "reference"): lambda made: [Submission.objects.earliest("pk").reference]
+        for name in (
+            *(f"submission-{part}" for part in ("report", "file", "returned")),
+            *("api-submission-report", "upload", "upload-columns", "upload-save", "upload-returned"),
+        )
+    },
     ("registration-file", "name"): lambda made: ["who.csv", "ctgov.json"],
     ("therapy-group", "code"): lambda made: ["G1"],
     ("randomize-group", "code"): lambda made: ["G1"],
