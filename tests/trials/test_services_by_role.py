@@ -18,7 +18,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from analytics.models import Export, Rehearsal
-from measurements.models import Assay, Biomarker, ControlMaterial, Query, Session
+from measurements.models import Assay, Biomarker, ControlMaterial, Query, Session, Upload
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials import audit
 from trials.access import Actor, has_permission
@@ -142,6 +142,9 @@ NEEDS: dict[str, tuple[Permission, ...]] = {
     "measurements.specimens.note_specimen": (P.SPECIMEN_MANAGE,),
     "measurements.specimens.correct_times": (P.SPECIMEN_MANAGE,),
     "measurements.specimens.part_specimen": (P.SPECIMEN_MANAGE,),
+    "measurements.uploads.stage_upload": (P.RESULT_RECORD,),
+    "measurements.uploads.map_columns": (P.RESULT_RECORD,),
+    "measurements.uploads.commit_upload": (P.RESULT_RECORD,),
     "measurements.verification.verify_source": (P.SOURCE_VERIFY,),
     "measurements.visits.complete_visit": (P.VISIT_RECORD,),
     "measurements.visits.record_attendance": (P.VISIT_RECORD,),
@@ -256,6 +259,7 @@ def examples() -> dict[type, Any]:
         add(Therapist, **of_trial, site=site, code="TH1")
         add(TherapyGroup, **of_trial, site=site, code="G1")
         add(GroupMember, **of_person, group=rows[TherapyGroup], joined_on=day)
+        add(Upload, **of_trial, laboratory=rows[Laboratory], uploader=user, content=b"", columns={}, answer={})
         add(Biomarker, **of_trial, code="IL6", name="IL-6", outcome_class="proinflammatory", unit="pg/mL", position=1)
         of_assay = {"laboratory": rows[Laboratory], "biomarker": rows[Biomarker]}
         add(Assay, **of_trial, **of_assay, code="elisa", unit="pg/mL")
