@@ -30,7 +30,7 @@ from measurements.validation.returned import remarks_by_line, returned_text, ret
 from measurements.validation.tables import Table
 from trials import audit
 from trials.access import Actor, require
-from trials.errors import NotAllowed, RuleBroken
+from trials.errors import RuleBroken
 from trials.models import Laboratory, Trial
 from trials.permissions import Permission
 
@@ -83,8 +83,7 @@ def stage_upload(
     Raises RuleBroken at `file` or `sheet` where it cannot be read at all.
     """
     require(by, Permission.RESULT_RECORD, trial)
-    if by.user is None or laboratory not in laboratories_open_to(by, trial):
-        raise NotAllowed("laboratory_closed", "You may not send results of this laboratory. Nothing was saved.")
+    _require_open(laboratory, trial, by)
     _sweep(by)
     options = options or Options()
     try:
@@ -139,8 +138,7 @@ def commit_upload(*, upload: Upload, by: Actor, on_error: str) -> Answer:
     Raises RuleBroken where the columns do not make rows.
     """
     require(by, Permission.RESULT_RECORD, upload.trial)
-    if upload.laboratory not in laboratories_open_to(by, upload.trial):
-        raise NotAllowed("laboratory_closed", "You may not send results of this laboratory. Nothing was saved.")
+    _require_open(upload.laboratory, upload.trial, by)
     reading = _reading(upload)
     options = Options("reject_rows" if on_error == "reject_rows" else "reject_all", _hold(upload))
     try:
@@ -151,6 +149,12 @@ def commit_upload(*, upload: Upload, by: Actor, on_error: str) -> Answer:
         _try(upload, reading, by)
         upload.save(update_fields=["columns", "answer"])
     return answer
+
+
+def _require_open(laboratory: Laboratory, trial: Trial, by: Actor) -> None:
+    if by.user is None or laboratory not in laboratories_open_to(by, trial):
+        sentence = f"You may not send results of “{laboratory}” to this trial. Choose another. Nothing was saved."
+        raise RuleBroken("laboratory_closed", sentence, field="laboratory")
 
 
 def _hold(upload: Upload) -> Any:

@@ -1,5 +1,6 @@
 """Files as people make them: sheets of text and of Excel."""
 
+import csv
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,9 @@ HEADER = ("specimen", "biomarker", "value", "unit")
 
 def sheet_of_text(*rows: Sequence[Any], separator: str = ",", encoding: str = "utf-8") -> bytes:
     """A text file of these rows."""
-    return "".join(separator.join(map(str, row)) + "\r\n" for row in rows).encode(encoding)
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator).writerows(rows)
+    return text.getvalue().encode(encoding)
 
 
 def workbook(*rows: Sequence[Any], title: str = "Sheet1") -> bytes:
