@@ -77,7 +77,7 @@ def _require_type(request: HttpRequest) -> None:
     parameters = request.content_params or {}
     if parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
         refuse(415, "charset_unknown", "Only UTF-8 is read here. Save the body as UTF-8. Nothing was saved.")
-    if parameters.get("fhirVersion", "4.0") not in FHIR_VERSIONS:
+    if parameters.get("fhirversion", "4.0") not in FHIR_VERSIONS:
         refuse(415, "fhir_version_unknown", "Only FHIR 4.0 is read here. Send fhirVersion=4.0. Nothing was saved.")
 
 

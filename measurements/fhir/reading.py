@@ -93,7 +93,7 @@ def read_bundle(body: bytes, *, systems: Systems, loinc: Loinc, specimen_ids: Sp
     if not isinstance(document, dict) or document.get("resourceType") != "Bundle":
         sentence = "The body is no FHIR Bundle. Send a resource of that type. Nothing was saved."
         refuse_payload(422, "not_a_bundle", sentence)
-    if document.get("type") not in {"batch", "transaction"}:
+    if document.get("type") not in ("batch", "transaction"):
         named = document.get("type")
         sentence = f'The type of the Bundle is "{shown(named)}"' if isinstance(named, str) else "The Bundle has no type"
         refuse_payload(422, "bundle_type_unknown", f"{sentence}. Send batch or transaction. Nothing was saved.")
@@ -150,14 +150,13 @@ class _Bundle:
         resource = object_in(entry, "resource")
         if resource is None:
             refuse("resource_missing", "required", "The entry holds no resource. Send one.")
-        kind = resource.get("resourceType")
+        kind = text_in(resource, "resourceType") or ""
         if kind not in TYPES:
-            named = shown(kind) if isinstance(kind, str) else ""
-            sentence = f'A resource of type "{named}" is not taken. Send one of: {", ".join(TYPES)}.'
+            sentence = f'A resource of type "{shown(kind)}" is not taken. Send one of: {", ".join(TYPES)}.'
             if kind in {"Patient", "RelatedPerson", "Person", "Practitioner"}:
                 sentence = f"A {kind} is not taken: no names are kept here. Leave the entry out."
             refuse("resource_not_taken", "not-supported", sentence)
-        _require_post(object_in(entry, "request"), str(kind))
+        _require_post(object_in(entry, "request"), kind)
         for address in (text_in(entry, "fullUrl"), _relative(resource)):
             if address and self._places.setdefault(address, number) != number:
                 refuse("entry_twice", "duplicate", f'"{shown(address)}" stands for two entries. Give each its own.')

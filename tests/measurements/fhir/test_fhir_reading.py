@@ -2,10 +2,9 @@
 
 import json
 import re
-from decimal import Decimal
 
 import pytest
-from fhir.resources.R4B import construct_fhir_element, get_fhir_model_class
+from fhir.resources.R4B import get_fhir_model_class
 
 from measurements.models import Result, Specimen
 from measurements.selectors.fhir import confirmed_loinc
@@ -44,8 +43,7 @@ SENT = [
 
 def valid(resource):
     """Read a resource with the models of fhir.resources (R4B), then look at what R4 has otherwise or asks beyond."""
-    get_fhir_model_class(resource["resourceType"]).model_validate(resource)
-    assert construct_fhir_element(resource["resourceType"], resource).get_resource_type() == resource["resourceType"]
+    get_fhir_model_class(resource["resourceType"]).model_validate_json(json.dumps(resource))
     for each in everything_in(resource):
         assert each not in ({}, [], "", None), "FHIR has no empty elements"
     if "id" in resource:
@@ -153,9 +151,7 @@ class TestValidity:
 class TestRoundTrip:
     def test_what_is_shown_can_be_posted_back(self, door, results):
         shown = found(door.get("Observation")) + found(door.get("Specimen"))
-        body = json.dumps(bundle(*(entry(each) for each in shown)))
-        body = body.replace("17.0", "17")
-        answer = door.post(body.encode())
+        answer = door.post(bundle(*(entry(each) for each in shown)))
         outcomes = [each["response"] for each in answer.json()["entry"]]
         assert {each["status"] for each in outcomes} == {"200 OK"}, outcomes
         told = [issue["diagnostics"] for each in outcomes for issue in each.get("outcome", {"issue": []})["issue"]]
@@ -166,8 +162,9 @@ class TestRoundTrip:
         text = door.get("Observation").content.decode()
         for number in ("1.80", "0.4", "0.5", "1.23"):
             assert f'"value":{number},' in text
-        shown = json.loads(text, parse_float=Decimal)["entry"][0]["resource"]
-        assert shown["valueQuantity"]["value"] == Decimal("1.80")
+        shown = [each["resource"] for each in json.loads(text, parse_float=str, parse_int=str)["entry"]]
+        values = {each["valueQuantity"].get("value") for each in shown if "valueQuantity" in each}
+        assert values == {"1.80", "0.4", "0.5", "1.23", "17", None}
 
     def test_a_corrected_observation_posted_back(self, door):
         door.post(bundle(entry(observation())))

@@ -68,7 +68,7 @@ BODIES = [
             {"resource": observation(), "request": {"method": "POST", "url": "Specimen"}},
             {"resource": observation(), "request": {"method": "POST", "url": "Observation", "ifNoneExist": "x=1"}},
             entry({"resourceType": "Patient", "name": [{"family": "Roe"}]}),
-            entry({"resourceType": ["Observation"]}) if False else {"resource": {"resourceType": ["Observation"]}},
+            {"resource": {"resourceType": ["Observation"]}},
             {"resource": {"resourceType": {"a": 1}}, "request": {"method": "POST", "url": "x"}},
             entry({"resourceType": "Binary", "data": "AAAA"}),
             entry(observation(id=7)) | {"fullUrl": 7},
