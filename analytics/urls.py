@@ -5,6 +5,7 @@ from django.urls import path
 from analytics.views import (
     baseline_table,
     course,
+    drift,
     effects,
     effects_card,
     exports,
@@ -54,6 +55,8 @@ urlpatterns = [
         course.event_retract,
         name="participant-event-retract",
     ),
+    path("trials/<slug:slug>/drift/", drift.drift, name="drift"),
+    path("trials/<slug:slug>/drift/controls.csv", drift.drift_csv, name="drift-csv"),
     path("trials/<slug:slug>/exports/", exports.exports, name="exports"),
     path("trials/<slug:slug>/exports/list/", exports.exports_part, name="exports-list"),
     path("exports/<uuid:reference>/", exports.export_file, name="export-file"),

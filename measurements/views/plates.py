@@ -47,9 +47,10 @@ from measurements.services.plates import (
 )
 from measurements.units.spelling import readable_unit
 from trials import audit
-from trials.access import actor_of, has_permission, require
+from trials.access import Actor, actor_of, has_permission, require
 from trials.errors import NotFound
 from trials.forms.fields import accepted
+from trials.models import Laboratory, Trial
 from trials.permissions import Permission
 from trials.selectors.trials import visible_trial
 from trials.views.csv_answers import csv_answer
@@ -121,11 +122,7 @@ def plate(request: HttpRequest, slug: str, laboratory: int) -> HttpResponse:
     known = laboratories_of(trial).filter(pk=laboratory).first()
     if known is None:
         raise NotFound("plate_unknown", "There is no plate of this name that you may see.")
-    line = (
-        PlateLine(known, run)
-        if may_manage and run and not plates_of(by, trial, laboratory=laboratory, run=run)
-        else plate_of(by, trial, laboratory, run)
-    )
+    line = _line_of(by, trial, known, run, may_manage=may_manage)
     step = request.POST.get("step", "")
     materials = materials_of(by, trial).filter(assay__laboratory=known)
     told = PlateForm(known, trial, line.plate, request.POST if step == "plate" else None)
@@ -157,9 +154,7 @@ def plate(request: HttpRequest, slug: str, laboratory: int) -> HttpResponse:
         "trial": trial,
         "line": line,
         "outcome": OUTCOME_WORDS[line.outcome],
-        "replicated": [
-            (each, readable_unit(each.unit), [f"{value:.6g}" for value in each.values]) for each in _worst_first(line)
-        ],
+        "replicated": [(each, readable_unit(each.unit), _shown(each.values)) for each in _worst_first(line)],
         "form": told,
         "controls_form": controls,
         "may_manage": may_manage,
@@ -251,6 +246,16 @@ def plate_layout_csv(request: HttpRequest, slug: str, reference: UUID) -> HttpRe
     return csv_answer(f"{trial.slug}_plate_layout", LAYOUT_COLUMNS, rows)
 
 
+def _line_of(by: Actor, trial: Trial, laboratory: Laboratory, run: str, *, may_manage: bool) -> PlateLine:
+    """The plate; for those who may describe one also a run that nothing is known of yet."""
+    try:
+        return plate_of(by, trial, laboratory.pk, run)
+    except NotFound:
+        if not (may_manage and run):
+            raise
+        return PlateLine(laboratory, run)
+
+
 def _address(slug: str, laboratory: int, run: str) -> str:
     return f"{reverse('plate', kwargs={'slug': slug, 'laboratory': laboratory})}?{urlencode({'run': run})}"
 
@@ -295,6 +300,10 @@ def _worst_first(line: PlateLine) -> list[Any]:
     return sorted(line.replicated, key=lambda each: -(each.spread.cv or 0.0))
 
 
+def _shown(values: tuple[float, ...]) -> list[str]:
+    return [f"{value:.6g}" for value in values]
+
+
 def _plain(value: Any) -> str:
     return f"{value.normalize():f}"
 
@@ -312,8 +321,7 @@ def _grid(wells: list[list[Any]], size: int) -> dict[str, Any]:
     for letter in ascii_uppercase[:rows]:
         cells = [held.get(f"{letter}{column}", ("", "")) for column in range(1, columns + 1)]
         # Wells side by side that hold the same are one cell.
-        runs = [(kind, name, len(list(same))) for (kind, name), same in groupby(cells)]
-        lines.append(
-            (letter, [(kind, f"{words[kind]} {name}" if kind in words else name, span) for kind, name, span in runs])
-        )
+        runs = ((kind, name, len(list(same))) for (kind, name), same in groupby(cells))
+        named = [(kind, f"{words[kind]} {name}" if kind in words else name, span) for kind, name, span in runs]
+        lines.append((letter, named))
     return {"columns": range(1, columns + 1), "rows": lines, "used": len(wells)}

@@ -16,6 +16,7 @@ from studyplatform.demonstration import calm_sleep, published
 from studyplatform.demonstration.conduct import conduct
 from studyplatform.demonstration.laboratory import Poster, Row
 from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens, sign_ins
+from studyplatform.demonstration.plates import describe_plates
 from trials.models import Trial
 from trials.services.credentials import create_laboratory_credential
 from trials.services.people import add_laboratory
@@ -84,6 +85,7 @@ def _follow(trial: Trial, poster: Poster) -> int:
     )
     stored = sum(poster.post(trial.slug, list(rows), run=run) for run, rows in deliveries)
     conduct(trial, calm_sleep.treated(enrolled), [each.participant for each in enrolled], today)
+    describe_plates(trial, today)
     calm_sleep.withdraw(enrolled)
     return stored
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -107,6 +108,10 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("deviation-confirm", "rule"): lambda made: ["baseline_after_first_session", "out_of_window"],
     ("query", "number"): lambda made: list(Query.objects.values_list("pk", flat=True)),
     ("questionnaire", "instrument"): lambda made: ["PSS10", "WAISR"],
+    ("assay", "number"): lambda made: [1],
+    ("plate", "laboratory"): lambda made: [made.trial.own_laboratories.get().pk],
+    ("control-material", "number"): lambda made: [1],
+    **{(name, "reference"): lambda made: [UUID(int=1)] for name in ("plate-layout", "plate-layout-csv")},
     ("visit-value", "biomarker"): lambda made: [made.trial.biomarkers.get(code="IL6").pk],
     ("result-history", "number"): lambda made: list(made.trial.results.order_by("pk").values_list("pk", flat=True)[:2]),
 }
