@@ -194,6 +194,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000  # a grid of batch entry has a field for each value: 100 rows of 30
 DATA_UPLOAD_MAX_MEMORY_SIZE = 11 * 1024 * 1024  # the API answers 413 at 10 MB itself, in its own words
 
 # What one token may send; 0 is no limit. A bucket of this size fills again evenly over the time.
@@ -224,7 +225,13 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Study platform",
-    "DESCRIPTION": "Post results, follow what is awaited, read estimates.",
+    "DESCRIPTION": (
+        "Post results, follow what is awaited, read estimates.\n\n"
+        "- [Quick start](/api/v1/docs/lab-quick-start.md): from nothing to a recorded delivery in ten minutes\n"
+        "- [client.py](/api/v1/client.py): a client for Python in one file, nothing to install\n"
+        "- [Row codes](/api/v1/docs/row-codes.md): what the answer says about rows\n"
+        "- [Webhooks](/api/v1/docs/webhooks.md): be told when something happened"
+    ),
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator
 
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from trials.api.client import study_client
 from trials.api.client.study_client import Client, RefusedError, UnreachableError, row_report
@@ -262,3 +263,12 @@ def test_the_file_is_served_to_everybody_with_version_and_hash(client) -> None:
     assert answer["X-Client-SHA256"] == sha256.hexdigest()
     assert answer["Repr-Digest"] == f"sha-256=:{b64encode(sha256.digest()).decode()}:"
     assert client.post("/api/v1/client.py").status_code == 405
+
+
+@pytest.mark.parametrize("name", ["lab-quick-start", "row-codes", "webhooks"])
+def test_the_documents_are_served_with_the_platforms_own_address(client, name: str) -> None:
+    answer = client.get(f"/api/v1/docs/{name}.md")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "text/plain; charset=utf-8")
+    written = (Path("docs") / f"{name}.md").read_text()
+    assert answer.text == written.replace("https://trials.example.org", "http://testserver")
+    assert f"/api/v1/docs/{name}.md" in settings.SPECTACULAR_SETTINGS["DESCRIPTION"]

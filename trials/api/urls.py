@@ -3,10 +3,11 @@
 from django.urls import path
 
 from trials.api import registration, safety, views
-from trials.api.client_file import client_file
+from trials.api.files import DOCUMENTS, client_file, document
 
 urlpatterns = [
     path("client.py", client_file, name="api-client"),
+    *(path(f"docs/{name}.md", document, {"name": name}, name=f"api-docs-{name}") for name in DOCUMENTS),
     path("trials/", views.TrialList.as_view(), name="api-trials"),
     path("trials/<slug:slug>/", views.TrialDetail.as_view(), name="api-trial"),
     path("trials/<slug:slug>/visits/", views.VisitList.as_view(), name="api-visits"),
