@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from measurements.models import Query
 from measurements.selectors.held_rows import may_settle, unsettled
+from measurements.selectors.double_entry import resolutions, second_passes
 from measurements.selectors.queries import queries_visible_to
 from measurements.selectors.schedule import Wish, schedule
 from trials.access import Actor, has_permission
@@ -88,6 +89,8 @@ KINDS: dict[str, Kind] = {
     "signature": Kind(Permission.TRIAL_UNLOCK, _signatures, outlasts_trial=True),
     "overdue_visits": Kind(Permission.VISIT_RECORD, _overdue_visits),
     "reconsents": Kind(Permission.PARTICIPANT_ENROLL, _reconsents),
+    "second_entries": Kind(Permission.RESULT_RECORD, second_passes),
+    "entries_to_settle": Kind(Permission.RESULT_CORRECT, resolutions),
     "queries_to_answer": Kind(Permission.QUERY_ANSWER, _queries_to_answer),
     "queries_to_close": Kind(Permission.QUERY_MANAGE, _queries_to_close),
     "held_rows": Kind(Permission.SPECIMEN_MANAGE, _held_rows, outlasts_trial=True),

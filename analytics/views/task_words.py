@@ -27,9 +27,11 @@ PLACES = {
     "signature": ("trial-life", ""),
     "overdue_visits": ("visit-schedule", "state=overdue"),
     "reconsents": ("consent-forms", ""),
+    "second_entries": ("entry-batches", ""),
+    "entries_to_settle": ("entry-batches", ""),
     "queries_to_answer": ("queries", "state=open"),
     "queries_to_close": ("queries", "state=answered"),
-    "held_rows": ("submissions", "held=yes"),
+    "held_rows": ("held-rows", ""),
     "expiring_credentials": ("laboratories", ""),
 }
 
@@ -55,6 +57,12 @@ def _words(task: Task) -> str:
         ),
         "expiring_credentials": ngettext(
             "%(n)d credential of a laboratory expires soon", "%(n)d credentials of laboratories expire soon", n
+        ),
+        "second_entries": ngettext(
+            "%(n)d batch awaits the second entry", "%(n)d batches await the second entry", n
+        ),
+        "entries_to_settle": ngettext(
+            "%(n)d batch of double entry to settle", "%(n)d batches of double entry to settle", n
         ),
         "queries_to_answer": ngettext("%(n)d query to answer", "%(n)d queries to answer", n),
         "queries_to_close": ngettext("%(n)d answered query to close", "%(n)d answered queries to close", n),

@@ -285,6 +285,10 @@ class Migration(migrations.Migration):
                 ("run", models.CharField(blank=True, max_length=80)),
                 ("performed_on", models.DateField(null=True)),
                 (
+                    "with_all",
+                    models.BooleanField(default=False, help_text="Everybody in the trial, and not only who is due."),
+                ),
+                (
                     "key",
                     models.CharField(
                         help_text="Of the form it was begun with: sent twice, it is begun once.", max_length=40

@@ -20,6 +20,7 @@ class EntryBatch(models.Model):
     biomarkers = models.JSONField(help_text=_("Primary keys, in the order of the columns."))
     run = models.CharField(max_length=80, blank=True)
     performed_on = models.DateField(null=True)
+    with_all = models.BooleanField(default=False, help_text=_("Everybody in the trial, and not only who is due."))
     key = models.CharField(max_length=40, help_text=_("Of the form it was begun with: sent twice, it is begun once."))
     begun_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     begun_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -2,7 +2,7 @@
 // left and right leave a cell only from the end of its text. Tab keeps its meaning.
 (() => {
   "use strict";
-  const isField = (node) => node.matches?.("table.entry input, table.entry select");
+  const isField = (node) => node.matches?.(":is(table.entry, table.batch) :is(input, select)");
 
   const vertical = (field, step) => {
     const column = field.closest("td").cellIndex;
