@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # models can be imported only once Django is set up
     from measurements.models import Specimen
 
 ROWS = 1000
-PARTICIPANTS = 20
 # The trail's event number and the event itself: without them the database refuses the rows.
 NEXT_EVENT = "SELECT set_config('studyplatform.event_id', nextval('audit_event_number')::text, true)"
 EVENT = """
@@ -28,7 +27,7 @@ VALUES (current_setting('studyplatform.event_id')::bigint, %s, 'process', 'bench
 
 @dataclass(frozen=True)
 class Batches:
-    """What each round posts and copies; every round has specimens of its own, so that nothing is known already."""
+    """What each round posts and copies: one specimen of each visit of people of its own, as real deliveries are."""
 
     bodies: list[bytes]
     copies: list[bytes]
@@ -41,7 +40,7 @@ def measure(data_dir: Path, is_quick: bool) -> list[Figure]:
     from benchmarks.trials import make_bench
 
     rounds = 5 if is_quick else 20
-    bench = make_bench("ingest", participants=PARTICIPANTS)
+    bench = make_bench("ingest", participants=(2 * rounds + 3) * _people_per_batch())
     batches = _batches(bench, rounds)
     analyze()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as raw:
@@ -73,9 +72,13 @@ def _batches(bench: "Bench", rounds: int) -> Batches:
     from benchmarks.trials import PANEL, add_specimens, delivery, rows_of
     from measurements.services.storing import COLUMNS
 
-    count = ROWS // PANEL
-    posted = [add_specimens(bench.trial, f"post-{number}", count) for number in range(-1, rounds + 1)]
-    copied = [add_specimens(bench.trial, f"copy-{number}", count) for number in range(rounds + 1)]
+    people, each = list(bench.trial.participants.order_by("id")), _people_per_batch()
+    names = [f"post-{number}" for number in range(-1, rounds + 1)] + [f"copy-{number}" for number in range(rounds + 1)]
+    made = [
+        add_specimens(bench.trial, name, ROWS // PANEL, people=people[number * each : (number + 1) * each])
+        for number, name in enumerate(names)
+    ]
+    posted, copied = made[: rounds + 2], made[rounds + 2 :]
     bodies = [delivery(rows_of(specimens), run="plate-7") for specimens in posted]
     _require_stored(bench.post(bodies.pop(0)))
     stored, columns = _stored(bench.trial.pk, posted[0]), ", ".join(COLUMNS)
@@ -83,6 +86,12 @@ def _batches(bench: "Bench", rounds: int) -> Batches:
     order = {str(specimen.pk): number for number, specimen in enumerate(posted[0])}
     copies = [_moved(stored, place, {key: str(batch[number].pk) for key, number in order.items()}) for batch in copied]
     return Batches(bodies, copies, columns)
+
+
+def _people_per_batch() -> int:
+    from benchmarks.trials import DAYS, PANEL
+
+    return ROWS // PANEL // len(DAYS)
 
 
 def _stored(trial: int, specimens: list["Specimen"]) -> list[list[bytes]]:

@@ -108,9 +108,9 @@ def randomized_participant(trial: Trial) -> Participant:
     return randomize_participant(participant=consented, by=PLATFORM, on=day).participant
 
 
-def add_specimens(trial: Trial, name: str, count: int) -> list[Specimen]:
-    """Store serum specimens `<name>-<number>` of the trial's participants and visits in turn."""
-    people = list(trial.participants.order_by("id"))
+def add_specimens(trial: Trial, name: str, count: int, *, people: Sequence[Participant] = ()) -> list[Specimen]:
+    """Store serum specimens `<name>-<number>` of these participants (by default all) and visits in turn."""
+    people = people or list(trial.participants.order_by("id"))
     visits = list(trial.visits.order_by("position"))
     with audit.transaction(by=PLATFORM) as event:
         specimens = Specimen.objects.bulk_create(

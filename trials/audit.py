@@ -19,6 +19,11 @@ from django.db import transaction as database_transaction
 from trials.access import Actor
 from trials.models import AuditEvent, Trial
 
+# The number of the event around this one, if any, and a new one that takes its place.
+NEXT_EVENT = """
+WITH around AS MATERIALIZED (SELECT coalesce(current_setting('studyplatform.event_id', true), '') AS event)
+SELECT event, set_config('studyplatform.event_id', nextval('audit_event_number')::text, true)::bigint FROM around"""
+
 
 class Event:
     """The event of the running transaction; `record` writes it."""
@@ -63,12 +68,9 @@ def transaction(*, by: Actor, reason: str = "") -> Iterator[Event]:
     """Open a transaction in which `by` acts; raise if the block ends without recording its event."""
     with database_transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT coalesce(current_setting('studyplatform.event_id', true), '')")
-            outer = cursor.fetchone()[0]
-            cursor.execute(
-                "SELECT set_config('studyplatform.event_id', nextval('audit_event_number')::text, true)::bigint"
-            )
-            event = Event(cursor.fetchone()[0], by, reason)
+            cursor.execute(NEXT_EVENT)
+            outer, number = cursor.fetchone()
+        event = Event(number, by, reason)
         yield event
         if not event.is_recorded:
             raise RuntimeError("a service ended without recording its audit event")

@@ -149,7 +149,9 @@ def _load_specimens(found: _Found, trial: Trial, sites: Sites, ids: list[str]) -
     """Load the specimens that rows name, and all of the participants that rows name; return these by key."""
     participants = [participant.pk for participant in found.participants.values()]
     scope = {"trial": trial.pk, "sites": sites, "ids": ids, "participants": participants, "most": NEAR_MISSES}
-    lines = _all(f"{SPECIMENS} AND (s.identifier = ANY(%(ids)s) OR s.participant_id = ANY(%(participants)s))", scope)
+    lines = _all(f"{SPECIMENS} AND s.identifier = ANY(%(ids)s)", scope) if ids else []
+    if participants:
+        lines += _all(f"{SPECIMENS} AND s.participant_id = ANY(%(participants)s)", scope)
     _keep_specimens(found, lines)
     named = {line[0]: line[1] for line in lines}
     if any(identifier not in found.specimens for identifier in ids):

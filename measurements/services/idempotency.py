@@ -15,6 +15,12 @@ WAIT = "10s"
 RETRY_AFTER = 5  # seconds
 LONGEST_KEY = 200
 
+# One round trip; the wait for whoever works with the key is bounded, and only this wait.
+TAKE_KEY = "SET LOCAL lock_timeout = %s; SELECT pg_advisory_xact_lock(%s); SET LOCAL lock_timeout TO DEFAULT"
+EARLIER = """
+SELECT request_sha256, status, answer #>> '{}' FROM measurements_idempotentanswer
+WHERE key = %s AND (credential_id = %s AND user_id IS NULL OR user_id = %s AND credential_id IS NULL)"""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -49,13 +55,15 @@ def earlier_answer(key: Key) -> tuple[int, dict[str, Any]] | None:
     Raises InConflict after ten seconds, RuleBroken where the key was used for another request.
     """
     _lock(key)
-    answer = IdempotentAnswer.objects.filter(credential_id=key.credential_id, user_id=key.user_id, key=key.text).first()
-    if answer is not None and answer.request_sha256 != key.request_sha256:
+    with connection.cursor() as cursor:
+        cursor.execute(EARLIER, [key.text, key.credential_id, key.user_id])
+        earlier = cursor.fetchone()
+    if earlier is not None and earlier[0] != key.request_sha256:
         raise RuleBroken(
             "idempotency_key_reused",
             f"The key “{key.text}” was used for another request. Send this one with a new key. Nothing was saved.",
         )
-    return None if answer is None else (answer.status, json.loads(answer.answer))
+    return None if earlier is None else (earlier[1], json.loads(earlier[2]))
 
 
 def _lock(key: Key) -> None:
@@ -64,9 +72,7 @@ def _lock(key: Key) -> None:
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [WAIT])
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
-            cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
+            cursor.execute(TAKE_KEY, [WAIT, number])
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != "55P03":  # lock_not_available
             raise

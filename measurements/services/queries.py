@@ -1,11 +1,12 @@
 """Questions about what was recorded: asked by a rule or a person, answered at the site, closed by who may."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import connection
 from django.utils import timezone
 
 from measurements.models import Biomarker, Query, QueryNote, Result, Submission
+from measurements.validation import AcceptedRow
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import RuleBroken
@@ -14,6 +15,9 @@ from trials.models import Laboratory, Participant, Visit, Webhook
 from trials.permissions import Permission
 from trials.services.webhooks import announce
 from trials.services.writing import require_writable
+
+Place = tuple[int, int]
+"""A participant and a visit, by primary key."""
 
 LONGEST_TEXT = 500
 BY_HAND = "by_hand"
@@ -31,6 +35,7 @@ WITH touched AS (
     FROM measurements_result r JOIN measurements_specimen s ON s.id = r.specimen_id
     LEFT JOIN measurements_result old ON old.id = r.supersedes_id
     WHERE r.submission_id = %s
+      AND (s.participant_id, s.visit_id) IN (SELECT * FROM unnest(%s::bigint[], %s::bigint[]))
     GROUP BY s.participant_id, s.visit_id, r.biomarker_id
 ), counted AS (
     SELECT t.participant_id, t.visit_id, t.biomarker_id, t.is_new, max(r.id) AS result_id,
@@ -49,6 +54,13 @@ FROM counted c
 LEFT JOIN measurements_query q ON (q.participant_id, q.visit_id, q.biomarker_id, q.code, q.state)
     = (c.participant_id, c.visit_id, c.biomarker_id, 'several_values', 'open')
 WHERE q.id IS NOT NULL OR c.measurements > 1 AND c.is_new
+"""
+
+# Most deliveries bring the first values of a place, and are done with this.
+MEASURED_BEFORE = """
+SELECT DISTINCT place.participant, place.visit FROM unnest(%s::bigint[], %s::bigint[]) AS place (participant, visit)
+JOIN measurements_specimen s ON (s.participant_id, s.visit_id) = (place.participant, place.visit)
+WHERE EXISTS (SELECT 1 FROM measurements_result r WHERE r.specimen_id = s.id AND r.submission_id <> %s)
 """
 
 
@@ -170,14 +182,17 @@ def _note(query: Query, kind: str, text: str) -> None:
     QueryNote.objects.create(trial_id=query.trial_id, query=query, kind=kind, text=text)
 
 
-def ask_about_several_values(submission: Submission) -> None:
+def ask_about_several_values(submission: Submission, rows: Iterable[AcceptedRow]) -> None:
     """Open a query where a delivery makes a second run or specimen count for the same participant, visit and biomarker.
 
-    One that is open stays; it is closed where corrections left a single value. The caller holds the trial's row, so
-    that of two deliveries at once the later one sees what the earlier one stored.
+    `rows` are those that were written. A query that is open stays; it is closed where corrections left a single value.
+    The caller holds the trial's row, so that of two deliveries at once the later one sees what the earlier one stored.
     """
+    crowded = _crowded(submission, rows)
+    if not crowded:
+        return
     with connection.cursor() as cursor:
-        cursor.execute(MEASUREMENTS, [submission.pk])
+        cursor.execute(MEASUREMENTS, [submission.pk, *_columns(crowded)])
         places = cursor.fetchall()
     opened = Query.objects.bulk_create(
         Query(
@@ -199,3 +214,24 @@ def ask_about_several_values(submission: Submission) -> None:
         Query.objects.filter(pk__in=settled).update(
             state=Query.State.CLOSED, answer="One value is left.", closed_at=timezone.now()
         )
+
+
+def _crowded(submission: Submission, rows: Iterable[AcceptedRow]) -> set[Place]:
+    """Return the places, as participant and visit, where there may be more than one measurement of a biomarker."""
+    brought: dict[tuple[int, int, int], tuple[str, str | None, str | None]] = {}
+    places, crowded = set(), set()
+    for row in rows:
+        if row.participant_pk is None or row.visit_pk is None:
+            continue
+        place, measurement = (row.participant_pk, row.visit_pk), (row.specimen, row.assay, row.run)
+        places.add(place)
+        if brought.setdefault((*place, row.biomarker_pk), measurement) != measurement:
+            crowded.add(place)
+    with connection.cursor() as cursor:
+        cursor.execute(MEASURED_BEFORE, [*_columns(places), submission.pk])
+        return crowded | set(cursor.fetchall())
+
+
+def _columns(places: set[Place]) -> tuple[list[int], list[int]]:
+    ordered = sorted(places)
+    return [participant for participant, _ in ordered], [visit for _, visit in ordered]

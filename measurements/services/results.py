@@ -16,7 +16,7 @@ from measurements.services.idempotency import Key, earlier_answer, keep_answer
 from measurements.services.queries import ask_about_several_values
 from measurements.services.replicates import ask_about_replicates
 from measurements.services.storing import settle_held_rows, store_rows
-from measurements.validation import Checked, Options, Payload, check_rows
+from measurements.validation import AcceptedRow, Checked, Options, Payload, check_rows
 from measurements.validation.columns import Cell
 from measurements.validation.returned import located
 from trials import audit
@@ -180,7 +180,7 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
         _require_still_open(checked)
         version = _data_version(delivery.trial, known)
         if stored.changes_analysis:
-            ask_about_several_values(submission)
+            ask_about_several_values(submission, _written(checked))
             if any(row.replicate > 1 or row.disposition == "corrected" for row in checked.accepted):
                 ask_about_replicates(submission)
             version = mark_data_changed(delivery.trial)
@@ -256,10 +256,14 @@ def _report(delivery: _Delivery, checked: Checked) -> dict[str, Any]:
     return {name: [located(finding, cells) for finding in findings] for name, findings in report.items()}
 
 
+def _written(checked: Checked) -> list[AcceptedRow]:
+    return [row for row in checked.accepted if row.disposition in {"created", "corrected"}]
+
+
 def _require_still_open(checked: Checked) -> None:
     """Hold what is recorded of the visits written to till commit: their locks come before this batch or after it."""
-    written = [row for row in checked.accepted if row.disposition in {"created", "corrected"}]
-    visits = sorted({(row.participant_pk, row.visit_pk) for row in written if row.participant_pk and row.visit_pk})
+    places = ((row.participant_pk, row.visit_pk) for row in _written(checked))
+    visits = sorted({(participant, visit) for participant, visit in places if participant and visit})
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT locked_at FROM trials_attendance WHERE (participant_id, visit_id)"
