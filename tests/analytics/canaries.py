@@ -8,7 +8,9 @@ from django.utils import timezone
 from analytics.services.exports import request_export
 from analytics.services.recompute import recompute_estimates
 from measurements.services.catalogue import add_biomarkers
+from measurements.selectors.grid import GridWish
 from measurements.services.cross_over import record_cross_over
+from measurements.services.double_entry import begin_batch
 from measurements.services.queries import open_query
 from measurements.services.sessions import Contact, record_session
 from measurements.services.visits import record_attendance
@@ -119,6 +121,8 @@ def _care(treated: Participant, waiting: Participant, telling_event: str) -> Non
     investigator = make_member(trial, "principal_investigator", treated.site.code)
     second = make_member(trial, "coordinator")
     unblind_participant(participant=treated, reason="Emergency", notify=second.user, by=investigator, on=today())
+    wish = GridWish(trial.visits.get(code="six_months"), tuple(trial.biomarkers.all()))
+    begin_batch(trial=trial, wish=wish, key="canary", by=second)
 
 
 def _deliver(trial: Trial) -> None:

@@ -21,7 +21,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from analytics.models import Export
-from measurements.models import Query, Session, Submission
+from measurements.models import EntryBatch, Query, Session, Submission
 from tests.analytics.canaries import WAITLIST, Canaries, administrator, release
 from tests.making import make_member
 from trials.access import Actor
@@ -113,6 +113,15 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("control-material", "number"): lambda made: [1],
     **{(name, "reference"): lambda made: [UUID(int=1)] for name in ("plate-layout", "plate-layout-csv")},
     ("visit-value", "biomarker"): lambda made: [made.trial.biomarkers.get(code="IL6").pk],
+    ("fhir-observation", "number"): lambda made: list(made.trial.results.values_list("pk", flat=True)[:2]),
+    ("fhir-specimen", "number"): lambda made: list(made.trial.specimens.values_list("pk", flat=True)[:2]),
+    ("fhir-subject", "number"): lambda made: [made.treated.pk, made.waiting.pk],
+    ("fhir-study", "number"): lambda made: [made.trial.pk],
+    ("fhir-elsewhere", "rest"): lambda made: ["Patient/1"],
+    **{
+        (name, "number"): lambda made: [EntryBatch.objects.get().pk]
+        for name in ("entry-batch", "entry-batch-check", "entry-compare")
+    },
     ("result-history", "number"): lambda made: list(made.trial.results.order_by("pk").values_list("pk", flat=True)[:2]),
 }
 
