@@ -107,6 +107,7 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("deviation", "number"): lambda made: list(Deviation.objects.values_list("pk", flat=True)),
     ("deviation-confirm", "rule"): lambda made: ["baseline_after_first_session", "out_of_window"],
     ("query", "number"): lambda made: list(Query.objects.values_list("pk", flat=True)),
+    ("biomarker-change", "biomarker"): lambda made: ["IL6"],
     ("questionnaire", "instrument"): lambda made: ["PSS10", "WAISR"],
     ("assay", "number"): lambda made: [1],
     ("plate", "laboratory"): lambda made: [made.trial.own_laboratories.get().pk],
