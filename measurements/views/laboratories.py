@@ -54,7 +54,7 @@ def laboratories(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "trial": trial,
         "form": form,
-        "lines": list(laboratory_lines(trial, by)),
+        "lines": laboratory_lines(trial, by),
         "sandbox": sandbox_state(trial, by),
     }
     return render(request, "measurements/laboratories.html", context, status=_status(request))

@@ -106,6 +106,10 @@ class RotationForm(ExpiryForm):
     )
     field_order = ["overlap", "expires_on"]
 
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["expires_on"].label = _("The new token is valid through")
+
     @property
     def overlapping(self) -> timedelta:
         """The chosen time."""

@@ -1,8 +1,8 @@
 """Laboratories of a trial and their credentials, for those who manage them. The tokens themselves are kept nowhere."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.utils import timezone
@@ -40,12 +40,10 @@ class LaboratoryLine:
         return max((each.last_used_at for each in self.credentials if each.last_used_at), default=None)
 
 
-def laboratory_lines(trial: Trial, by: Actor) -> Iterator[LaboratoryLine]:
-    """Yield the laboratories that deliver to the trial or did, those that do first."""
+def laboratory_lines(trial: Trial, by: Actor) -> list[LaboratoryLine]:
+    """Return the laboratories that deliver to the trial or did, those that do first."""
     require(by, Permission.LABORATORY_MANAGE, trial)
-    for laboratory in _laboratories(trial).order_by("-is_delivering", "name"):
-        ended_at = None if laboratory.is_delivering else laboratory.left_at
-        yield LaboratoryLine(laboratory, ended_at, laboratory.trial_credentials)
+    return [_line(laboratory) for laboratory in _laboratories(trial).order_by("-is_delivering", "name")]
 
 
 def laboratory_line(code: str, trial: Trial, by: Actor) -> LaboratoryLine:
@@ -54,6 +52,10 @@ def laboratory_line(code: str, trial: Trial, by: Actor) -> LaboratoryLine:
     laboratory = _laboratories(trial).filter(code=code, trial=None).first()
     if laboratory is None:
         raise NotFound("laboratory_unknown", "There is no such laboratory in this trial.")
+    return _line(laboratory)
+
+
+def _line(laboratory: Any) -> LaboratoryLine:
     ended_at = None if laboratory.is_delivering else laboratory.left_at
     return LaboratoryLine(laboratory, ended_at, laboratory.trial_credentials)
 
