@@ -1,14 +1,16 @@
-"""What a trial measures."""
+"""What a trial measures: chosen, defined, and changed as long as no number hangs on it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from django.db import IntegrityError
 from django.db.models import Max
 
 from measurements.catalogue import CATALOGUE, Definition
-from measurements.models import Biomarker
-from measurements.units import UnitUnknown, parse_unit
+from measurements.models import Biomarker, HeldRow, Result
+from measurements.units import UnitNotConvertible, UnitUnknown, parse_unit
+from measurements.units.conversion import conversion_ratio
+from measurements.validation.nearness import squeezed
 from trials import audit
 from trials.access import Actor, has_permission, require
 from trials.errors import InConflict, RuleBroken
@@ -17,6 +19,27 @@ from trials.permissions import Permission
 from trials.services.design import mark_data_changed
 
 OPEN_TO_CHANGE = {Trial.Status.DRAFT, Trial.Status.REGISTERED, Trial.Status.RECRUITING}
+MEANING = (
+    "outcome_class",
+    "direction",
+    "analysis_scale",
+    "unit",
+    "molar_mass",
+    "may_be_negative",
+    "specimen_type",
+)
+"""What numbers mean: fixed once something is recorded."""
+READING = (
+    "name",
+    "aliases",
+    "plausible_low",
+    "plausible_high",
+    "is_awaited",
+    "loinc",
+    "loinc_source",
+    "loinc_verified",
+)
+"""How values are read, asked about and named: changed with a reason afterwards, and no number follows."""
 
 
 def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: Actor) -> list[Biomarker]:
@@ -31,6 +54,7 @@ def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: 
         made = [
             _biomarker(trial, _definition(named), position) for position, named in enumerate(biomarkers, start=first)
         ]
+        _require_distinct(trial, made)
         try:
             stored = Biomarker.objects.bulk_create(made)
         except IntegrityError as error:
@@ -41,6 +65,85 @@ def add_biomarkers(*, trial: Trial, biomarkers: Sequence[str | Definition], by: 
             mark_data_changed(trial)  # there are estimates already; the new biomarkers belong among them
         event.record("biomarkers.added", trial=trial, detail={"codes": [each.code for each in stored]})
     return stored
+
+
+def revise_biomarker(*, biomarker: Biomarker, definition: Definition, by: Actor, reason: str = "") -> Biomarker:
+    """Change what is said of a biomarker; return it. Its code stays: laboratories send it.
+
+    As long as nothing is recorded everything can be changed. Afterwards what numbers mean (`MEANING`) stays, and the
+    rest (`READING`) changes with a reason. A reason is needed from registration on in any case.
+
+    Raises InConflict where results are recorded or recruitment has ended, RuleBroken for a missing reason, an unknown
+    unit, or a unit that methods of laboratories do not convert to.
+    """
+    trial = biomarker.trial
+    with audit.transaction(by=by, reason=reason.strip()) as event:
+        _require_design(by, trial)
+        # Results of it refer to this row, so that whoever records one now waits, and is waited for.
+        now = Biomarker.objects.select_for_update().get(pk=biomarker.pk)
+        wanted = _biomarker(trial, definition, now.position)
+        changed = [name for name in (*MEANING, *READING) if getattr(now, name) != getattr(wanted, name)]
+        meaning = [name for name in changed if name in MEANING]
+        _require_changeable(now, meaning, reason=reason.strip(), has_changes=bool(changed))
+        for name in changed:
+            setattr(now, name, getattr(wanted, name))
+        _require_distinct(trial, [now])
+        _require_convertible_methods(now)
+        now.save()
+        if meaning and trial.status != Trial.Status.DRAFT:
+            mark_data_changed(trial)
+        event.record("biomarker.revised", trial=trial, target=now, detail={"changed": changed})
+    return now
+
+
+def is_recorded(biomarker: Biomarker) -> bool:
+    """Whether any number hangs on it: a result, superseded ones too, or a row that waits."""
+    results = Result.objects.filter(trial=biomarker.trial_id, biomarker=biomarker)
+    waiting = HeldRow.objects.filter(trial=biomarker.trial_id, row__biomarker_pk=biomarker.pk)
+    return results.exists() or waiting.exists()
+
+
+def _require_changeable(now: Biomarker, meaning: Sequence[str], *, reason: str, has_changes: bool) -> None:
+    recorded = is_recorded(now)
+    if meaning and recorded:
+        words = ", ".join(str(Biomarker._meta.get_field(name).verbose_name) for name in meaning)
+        raise InConflict(
+            "biomarker_in_use",
+            f"{now.name} has recorded values, so its {words} cannot change: every number would mean something else."
+            " Nothing was saved. Add another biomarker for the other meaning.",
+            field=meaning[0],
+        )
+    if has_changes and not reason and (recorded or now.trial.status != Trial.Status.DRAFT):
+        raise RuleBroken("reason_missing", "Say why it changes. Nothing was saved.", field="reason")
+
+
+def _require_distinct(trial: Trial, made: Sequence[Biomarker]) -> None:
+    """Refuse a name that two biomarkers of a trial would answer to: a row that names it would belong to neither."""
+    mine = {biomarker.pk for biomarker in made if biomarker.pk}
+    others = Biomarker.objects.filter(trial=trial).exclude(pk__in=mine)
+    owner = {squeezed(name): other for other in others for name in _names(other)}
+    for biomarker in made:
+        for name in _names(biomarker):
+            other = owner.setdefault(squeezed(name), biomarker)
+            if other is not biomarker and other.code != biomarker.code:
+                raise RuleBroken("name_taken", f"“{name}” is what {other.name} is called already.", field="aliases")
+
+
+def _names(biomarker: Biomarker) -> Iterable[str]:
+    return [name for name in (biomarker.code, biomarker.name, *biomarker.aliases) if squeezed(name)]
+
+
+def _require_convertible_methods(biomarker: Biomarker) -> None:
+    for assay in biomarker.assays.all():
+        try:
+            conversion_ratio(parse_unit(assay.unit), parse_unit(biomarker.unit), biomarker.molar_mass)
+        except UnitNotConvertible as refused:
+            raise RuleBroken(
+                "unit_not_convertible",
+                f"The assay {assay} measures in {assay.unit}, which does not convert to {biomarker.unit}."
+                " Nothing was saved.",
+                field="unit",
+            ) from refused
 
 
 def _require_design(by: Actor, trial: Trial) -> None:

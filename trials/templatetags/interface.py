@@ -150,6 +150,18 @@ DESTINATIONS: Sequence[Destination] = (
     ),
     Destination(
         DATA,
+        "specimens",
+        gettext_lazy("Specimens"),
+        ("specimen", "specimen-register", "specimen-scan", "specimen-labels"),
+        needs=Permission.SPECIMEN_VIEW,
+    ),
+    Destination(DATA, "specimen-worklist", gettext_lazy("Awaited specimens"), needs=Permission.SPECIMEN_VIEW),
+    Destination(
+        DATA, "shipments", gettext_lazy("Shipments"), ("shipment", "shipment-send"), needs=Permission.SPECIMEN_VIEW
+    ),
+    Destination(DATA, "held-rows", gettext_lazy("Rows that wait"), ("held-row",), needs=Permission.SPECIMEN_MANAGE),
+    Destination(
+        DATA,
         "submissions",
         gettext_lazy("Lab submissions"),
         ("submission", "upload-new", "upload"),
@@ -193,7 +205,7 @@ DESTINATIONS: Sequence[Destination] = (
         ("therapy-group", "randomize-group", "therapy-leave", "session-group"),
         needs=Permission.PARTICIPANT_VIEW,
     ),
-    Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers")),
+    Destination(SETUP, "biomarkers", gettext_lazy("Biomarkers"), ("biomarker-new", "biomarker-change")),
     Destination(SETUP, "assays", gettext_lazy("Assays"), ("assay", "assay-new")),
     Destination(
         SETUP,
