@@ -191,7 +191,6 @@ OTHERWISE: dict[str, str] = {
     "measurements.entries.record_entries": "calls record_results; see test_visit_form",
     "measurements.grid.check_cells": "calls record_results; see test_grid_entry",
     "measurements.grid.record_grid": "calls record_results; see test_grid_entry",
-    "measurements.grid.deliver": "calls record_results; see test_grid_entry",
     "measurements.double_entry.begin_batch": "RESULT_RECORD at the grid's site; see test_double_entry",
     "measurements.double_entry.check_pass": "calls record_results; see test_double_entry",
     "measurements.double_entry.record_pass": "RESULT_RECORD at each row's site; see test_double_entry",
