@@ -16,6 +16,8 @@ from measurements.validation.nearness import Nearness
 from measurements.validation.sent import FIELDS
 from trials.models import Laboratory
 
+SILENT = "-"
+"""What a select holds for a column that is left out by choice."""
 FIELD_NAMES: Mapping[str, Any] = {
     "specimen": _("Specimen id"),
     "participant": _("Participant code"),
@@ -98,7 +100,7 @@ class ColumnsForm(forms.Form):
             if not name or at in ours:
                 continue
             self.fields[f"column-{at}"] = forms.ChoiceField(
-                label=name, choices=_meanings(codes), required=False, initial=_first_choice(means, name, near)
+                label=name, choices=_meanings(codes), initial=_first_choice(means, name, near)
             )
         for field in CONSTANT_FIELDS:
             self.fields[field] = _constant(field, codes, list(visits), upload.columns["constants"].get(field, ""))
@@ -107,7 +109,7 @@ class ColumnsForm(forms.Form):
     def columns(self) -> dict[int, str]:
         """What the columns mean, by place."""
         return {
-            int(name.removeprefix("column-")): means
+            int(name.removeprefix("column-")): NOT_READ if means == SILENT else means
             for name, means in self.cleaned_data.items()
             if name.startswith("column-")
         }
@@ -142,7 +144,7 @@ class ColumnsForm(forms.Form):
 def _meanings(codes: Sequence[str]) -> list[Any]:
     return [
         (UNKNOWN, _("Not read")),
-        (NOT_READ, _("Not read, and not mentioned")),
+        (SILENT, _("Not read, and not mentioned")),
         (_("Fields"), [(field, FIELD_NAMES[field]) for field in FIELDS]),
         (_("One column for each biomarker"), [(f"{BIOMARKER}{code}", code) for code in codes]),
     ]
@@ -150,7 +152,7 @@ def _meanings(codes: Sequence[str]) -> list[Any]:
 
 def _first_choice(means: str, name: str, near: Nearness) -> str:
     """What a select starts from: for a column that nobody knows, the field whose name is nearest."""
-    return (near.nearest(name) or UNKNOWN) if means == UNKNOWN else means
+    return (near.nearest(name) or UNKNOWN) if means == UNKNOWN else means or SILENT
 
 
 def _constant(field: str, codes: Sequence[str], visits: Sequence[str], value: str) -> forms.Field:

@@ -138,7 +138,7 @@ def test_unknown_columns_are_named_and_remembered(bench, browser):
     content = sheet_of_text(("Röhrchen", "Messwert", "note"), ("S-1", "1.83", "x"), ("S-2", "2", "y"))
     address = uploaded(browser, bench, content)
     assert "The header has no column" in browser.get(address).content.decode()
-    named = {"column-0": "specimen", "column-1": "value", "column-2": "", "biomarker": "IL6", "unit": "pg/mL"}
+    named = {"column-0": "specimen", "column-1": "value", "column-2": "-", "biomarker": "IL6", "unit": "pg/mL"}
     assert browser.post(f"{address}columns/", named).status_code == 302
     assert "Save all 2 rows" in browser.get(address).content.decode()
     save(browser, address)
