@@ -168,4 +168,5 @@ def test_the_page_that_the_quick_start_leads_to_is_there_for_everybody(client: C
     policy = answer["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert "<script>" not in answer.text
+    assert "<style" not in answer.text
     assert "/api/v1/docs/" in DOCUMENT.read_text()

@@ -49,7 +49,7 @@ def test_an_address_is_added_and_its_secret_shown_once(trial, browser) -> None:
     [
         ({"url": "http://example.org/", "events": ["query.opened"]}, "begins with https://"),
         ({"url": "https://10.1.2.3/", "events": ["query.opened"]}, "is not a public address"),
-        ({"url": URL}, "Choose at least one of"),
+        ({"url": URL}, "Choose at least one event"),
         ({"url": "", "events": ["query.opened"]}, "This field is required"),
         ({"url": URL, "events": ["no.such"]}, "no.such"),
     ],

@@ -15,8 +15,8 @@ class EventsForm(forms.Form):
     events = forms.MultipleChoiceField(
         choices=Webhook.Event.choices,
         widget=forms.CheckboxSelectMultiple,
-        required=False,  # the service says what to choose from
         label=_("Tell it when"),
+        error_messages={"required": _("Choose at least one event.")},
     )
 
 
