@@ -3,6 +3,7 @@
 A value that is in control is a dot, a warning an open triangle, a rejected one a square with the letter of its rule.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,14 +12,15 @@ from typing import Final
 from analytics.figures import palette, svg
 from analytics.figures.scale import Scale
 
-HEIGHT: Final = 300.0
+HEIGHT: Final = 276.0
 LEFT: Final = 56.0
 RIGHT: Final = 16.0
 TOP: Final = 26.0
 BOTTOM: Final = 246.0
 FURTHEST: Final = 4.0
 """SD from the target at which the axis ends; what lies beyond is drawn at its end with an arrow."""
-LABEL_ROOM: Final = 84.0
+LABEL_ROOM: Final = 92.0
+SIZE: Final = 13.0
 LETTERS: Final = {"1_2s": "w", "1_3s": "A", "2_2s": "B", "R_4s": "C", "4_1s": "D", "10_x": "E"}
 """What stands beside a value for each rule, the warning last."""
 
@@ -57,7 +59,7 @@ class LeveyJennings:
 
 
 def levey_jennings_chart(controls: LeveyJennings, width: float = 900.0) -> str:
-    """The chart, `width` by 300 units; 900 suits a page, 340 a phone."""
+    """The chart, `width` by 276 units; 900 suits a page, 340 a phone."""
     up = Scale(-FURTHEST, FURTHEST, BOTTOM, TOP)
     across = Scale(0, max(1, len(controls.points) - 1), LEFT + 14, width - RIGHT - 14)
     places = [(across(place), up.inside(point.z)) for place, point in enumerate(controls.points)]
@@ -66,7 +68,7 @@ def levey_jennings_chart(controls: LeveyJennings, width: float = 900.0) -> str:
         svg.text(LEFT - 44, TOP - 12, controls.words.axis, size=13, kind="muted"),
         *_days(controls, across),
         svg.polyline(places, "plan", width=1.25),
-        *(part for point, place in zip(controls.points, places, strict=True) for part in _mark(point, *place)),
+        *_marks(controls.points, places),
     ]
     return svg.figure(width, HEIGHT, controls.title, controls.description, parts, kind="levey-jennings")
 
@@ -94,11 +96,23 @@ def _days(controls: LeveyJennings, across: Scale) -> Iterator[str]:
     last = len(controls.points) - 1
     most = max(1, int((across.end - across.start) / LABEL_ROOM))
     stride = max(1, -(-last // most))
-    for place in sorted({*range(0, last + 1 - stride // 2, stride), last} if last else {0}):
+    for place in sorted({*range(0, last - stride + 1, stride), last}):
         x = across(place)
         anchor = "start" if place == 0 else "end" if place == last else "middle"
         yield svg.line(x, BOTTOM, x, BOTTOM + 4, "axis")
         yield svg.text(x, BOTTOM + 20, shown[place], anchor=anchor, size=12, kind="muted")
+
+
+def _marks(points: Sequence[ControlPoint], places: Sequence[tuple[float, float]]) -> Iterator[str]:
+    """Every value with its letters, which stand above and below in turn where they would meet."""
+    last, is_below = -math.inf, False
+    for point, (x, y) in zip(points, places, strict=True):
+        yield from _mark(point, x, y)
+        said = letters(point.rules)
+        if said:
+            is_below = y < TOP + 30 or (not is_below and x - last < svg.text_width(said, SIZE) + 6)
+            yield svg.text(x, y + 22 if is_below else y - 11, said, anchor="middle", size=SIZE, weight=700, halo=True)
+            last = x
 
 
 def _mark(point: ControlPoint, x: float, y: float) -> Iterator[str]:
@@ -114,8 +128,6 @@ def _mark(point: ControlPoint, x: float, y: float) -> Iterator[str]:
         yield svg.element(
             "rect", tip, x=x - 5.5, y=y - 5.5, width=11, height=11, class_="reject", fill=palette.STROKE["reference"]
         )
-    if said:
-        yield svg.text(x, y - 11 if y > TOP + 24 else y + 22, said, anchor="middle", size=13, weight=700, halo=True)
     if abs(point.z) > FURTHEST:
         end = y + (10 if point.z > 0 else -10)
         tail = svg.path("M", x - 4, end, "L", x, y, "L", x + 4, end)

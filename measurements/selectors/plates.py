@@ -213,7 +213,7 @@ class ControlSeries:
     def materials(self) -> list[ControlMaterial]:
         """The materials that have values, in the order of their levels."""
         found = {each.value.material_id: each.value.material for each in self.judged}
-        return sorted(found.values(), key=lambda each: (each.level, each.lot))
+        return sorted(found.values(), key=lambda each: (each.target_mean, each.lot))
 
 
 def control_series(trial: Trial, assay: Assay | None = None) -> list[ControlSeries]:
@@ -235,7 +235,7 @@ def _judged(values: list[ControlValue]) -> Iterator[Judged]:
         begun.setdefault(value.plate_id, value.measured_at)
     ordered = sorted(
         values,
-        key=lambda each: (begun[each.plate_id], each.plate_id, each.material.level, each.material_id, each.replicate),
+        key=lambda each: (begun[each.plate_id], each.plate_id, each.material.target_mean, each.material_id, each.replicate),
     )
     zs = [float((each.value - each.material.target_mean) / each.material.target_sd) for each in ordered]
     controls = [Control(each.plate_id, each.material_id, z) for each, z in zip(ordered, zs, strict=True)]

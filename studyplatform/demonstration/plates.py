@@ -1,4 +1,4 @@
-"""The demonstration's plates: what the laboratory says of its runs, and what its controls gave, one of them drifting."""
+"""The demonstration's plates: what the laboratory says of its runs, and controls that drift in the end."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal

@@ -36,7 +36,7 @@ def test_everything_stays_in_the_picture(width: float, count: int) -> None:
     drawn = chart(*((9.0 if place % 2 else -9.0, ("1_3s",)) for place in range(count)), width=width)
     for mark in parsed(drawn).iter(f"{SVG}rect"):
         assert 0 <= float(mark.get("x")) <= width - 11
-        assert 0 <= float(mark.get("y")) <= 300
+        assert 0 <= float(mark.get("y")) <= 276
     assert drawn.count('class="reference"') >= count
 
 
