@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from measurements.selectors.sandbox import trials_tried_out
 from measurements.services.sandbox import ready_sandbox
 from trials.access import Actor, actor_of, tries_things_out
-from trials.models import Trial
 
 
 class SandboxIsReady(BasePermission):
@@ -17,9 +17,6 @@ class SandboxIsReady(BasePermission):
         """Return True, once the copies that the request can be about are there."""
         by = actor_of(request) if request.auth is not None else Actor()
         if by.credential is not None and tries_things_out(by):
-            delivering = {"laboratories__laboratory": by.credential.laboratory_id, "laboratories__ended_at": None}
-            trials = Trial.objects.filter(laboratory_credentials=by.credential, **delivering)
-            named = view.kwargs.get("slug")
-            for trial in trials if named is None else trials.filter(slug=named):
+            for trial in trials_tried_out(by.credential, view.kwargs.get("slug")):
                 ready_sandbox(trial=trial, by=by)
         return True

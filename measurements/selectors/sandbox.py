@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from measurements.models import Result, Specimen, Submission
 from trials.access import Actor, require
-from trials.models import Participant, Trial
+from trials.models import LaboratoryCredential, Participant, Trial
 from trials.permissions import Permission
 
 
@@ -23,6 +25,16 @@ class SandboxState:
 def sandbox_of(trial: Trial) -> Trial | None:
     """Return the present sandbox of a trial, if there is one. It asks for no permission."""
     return Trial.objects.filter(sandbox_of=trial, sandbox_ended_at=None).select_related("sandbox_of").first()
+
+
+def trials_tried_out(credential: LaboratoryCredential, slug: str | None) -> QuerySet[Trial]:
+    """Return the trials that a credential of the sandbox may have copies of: all of them, or the one of this name."""
+    found = Trial.objects.filter(
+        laboratory_credentials=credential,
+        laboratories__laboratory=credential.laboratory_id,
+        laboratories__ended_at=None,
+    )
+    return found if slug is None else found.filter(slug=slug)
 
 
 def sandbox_state(trial: Trial, by: Actor) -> SandboxState | None:

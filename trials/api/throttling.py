@@ -44,7 +44,7 @@ def count_rows(request: Request, rows: int) -> None:
         raise _refused(spent, ROWS_SPENT)
 
 
-def _name(token: LaboratoryCredential | PersonalToken) -> str:
+def _name(token: Any) -> str:
     return f"{token._meta.model_name}.{token.pk}"
 
 

@@ -60,7 +60,7 @@ def _line(laboratory: Any) -> LaboratoryLine:
     return LaboratoryLine(laboratory, ended_at, laboratory.trial_credentials)
 
 
-def _laboratories(trial: Trial) -> "QuerySet[Laboratory]":
+def _laboratories(trial: Trial) -> "QuerySet[Any]":
     """Return them with `is_delivering`, `left_at` and `trial_credentials`, the newest credentials first."""
     credentials = LaboratoryCredential.objects.filter(trials=trial).select_related("replaced_by").order_by("-pk")
     deliveries = LaboratoryTrial.objects.filter(laboratory=OuterRef("pk"), trial=trial)
