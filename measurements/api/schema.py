@@ -30,6 +30,8 @@ FINDING = object_of(
     message=TEXT,
     fix=TEXT,
     did_you_mean=MAYBE,
+    line={"type": "integer", "description": "Of deliveries that came as a file: the line of the sheet."},
+    column={"type": "string", "description": "Likewise, where a line makes several rows: the column."},
 )
 COUNTS = dict.fromkeys(("received", "created", "unchanged", "corrected", "held", "rejected"), NUMBER)
 FINDINGS = {"errors": {"type": "array", "items": FINDING}, "warnings": {"type": "array", "items": FINDING}}
@@ -130,7 +132,7 @@ SUBMISSION = object_of(
     **FINDINGS,
 )
 
-PROBLEMS = {401: PROBLEM, 403: PROBLEM, 404: PROBLEM, 429: PROBLEM}
+PROBLEMS = {401: PROBLEM, 403: PROBLEM, 404: PROBLEM}
 POST_PROBLEMS = {**PROBLEMS, 400: PROBLEM, 409: PROBLEM, 413: PROBLEM, 415: PROBLEM, 422: PROBLEM}
 POST_PARAMETERS = [
     *(OpenApiParameter(name, str, enum=list(values), default=values[0]) for name, values in PARAMETERS.items()),

@@ -1,7 +1,7 @@
 """Files with results, step by step: chosen, tried, their columns named, saved. All of it through `record_results`."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from measurements.validation.columns import (
 from measurements.validation.files import harmless_name, read_file
 from measurements.validation.returned import remarks_by_line, returned_text, returned_workbook
 from measurements.validation.tables import Table
+from measurements.validation.texts import shown
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import RuleBroken
@@ -59,6 +60,7 @@ class Reading:
         """What is stored of the reading, so that the same file is read the same way again."""
         return {
             "header": self.table.lines[self.at].number,
+            "separator": self.table.separator,
             "columns": list(self.plan.columns),
             "constants": dict(self.plan.constants),
         }
@@ -181,17 +183,17 @@ def _first_reading(trial: Trial, laboratory: Laboratory, name: str, content: byt
     return Reading(table, at, proposed_plan(header, names))
 
 
-def read_again(file: Upload | SubmissionFile, trial: Trial) -> Reading:
+def read_again(file: Upload | SubmissionFile) -> Reading:
     """Return the reading of a file that was read before, as it was read then."""
     kept = file.columns
     content = bytes(file.content)
-    table = read_file(file.name, content, sheet=file.sheet, biomarkers=biomarker_names(trial))
+    table = read_file(file.name, content, sheet=file.sheet, separator=kept["separator"])
     at = next(place for place, line in enumerate(table.lines) if line.number == kept["header"])
     return Reading(table, at, Plan(tuple(kept["columns"]), kept["constants"]))
 
 
 def _reading(upload: Upload) -> Reading:
-    return read_again(upload, upload.trial)
+    return read_again(upload)
 
 
 def _try(upload: Upload, reading: Reading, by: Actor) -> None:
@@ -202,8 +204,8 @@ def _try(upload: Upload, reading: Reading, by: Actor) -> None:
         "remarks": list(table.remarks),
         "sheets": list(table.sheets),
         "is_remembered": reading.is_remembered,
-        "header": list(reading.header),
-        "lines": [[line.number, list(line.cells)] for line in table.lines[reading.at + 1 :][:SHOWN_LINES]],
+        "header": _shown(reading.header),
+        "lines": [[line.number, _shown(line.cells)] for line in table.lines[reading.at + 1 :][:SHOWN_LINES]],
         "unclear": [at for at, means in enumerate(reading.plan.columns) if means == UNKNOWN],
     }
     try:
@@ -212,6 +214,11 @@ def _try(upload: Upload, reading: Reading, by: Actor) -> None:
         upload.answer["refused"] = refused.sentence
     else:
         upload.answer["said"] = answer.body
+
+
+def _shown(cells: Sequence[str | None]) -> list[str | None]:
+    """Cells as a page may show them and the database may keep them."""
+    return [None if cell is None else shown(cell) for cell in cells]
 
 
 def _deliver(upload: Upload, reading: Reading, options: Options, by: Actor) -> Answer:
@@ -237,9 +244,9 @@ def _deliver(upload: Upload, reading: Reading, options: Options, by: Actor) -> A
     )
 
 
-def returned_file(file: Upload | SubmissionFile, trial: Trial, said: Mapping[str, Any]) -> bytes:
+def returned_file(file: Upload | SubmissionFile, said: Mapping[str, Any]) -> bytes:
     """Return the same file with the columns `status, code, message, fix`, from what was said of its rows."""
-    reading = read_again(file, trial)
+    reading = read_again(file)
     header_line = reading.columns["header"]
     remarks = remarks_by_line(said, reading.rows().cells)
     if file.format == "xlsx":

@@ -218,7 +218,7 @@ def _melted(
         if value is not None and value.strip():
             name = header[place] or code
             unit = unit_in(name) or fields.get("unit")
-            yield {**fields, "biomarker": code, "value": value, "unit": unit}, Cell(line.number, name)
+            yield {**fields, "biomarker": code, "value": value, "unit": unit}, Cell(line.number, shown(name))
 
 
 def names_of(biomarkers: Iterable[tuple[str, Iterable[str]]]) -> dict[str, str]:

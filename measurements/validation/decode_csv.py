@@ -46,8 +46,10 @@ def decode_csv(body: bytes) -> Payload:
     return Payload(RunAsSent(), tuple(rows))
 
 
-def read_text_file(content: bytes, biomarkers: Mapping[str, str] = {}) -> Table:
-    """The table of a text file: UTF-8, UTF-16 with a mark, or else Windows-1252; the separator that fits its header.
+def read_text_file(content: bytes, biomarkers: Mapping[str, str] = {}, separator: str = "") -> Table:
+    """The table of a text file: UTF-8, UTF-16 with a mark, or else Windows-1252.
+
+    Without a `separator`, it is the one by which a header names most columns; `biomarkers` are codes by name.
 
     Raises `PayloadRefused` (413 `too_large`, `too_many_rows` or `too_many_columns`, 422 `encoding`, `malformed` or
     `field_missing`).
@@ -56,7 +58,7 @@ def read_text_file(content: bytes, biomarkers: Mapping[str, str] = {}) -> Table:
     told = _SEPARATOR_LINE.match(text)
     skipped = 1 if told else 0
     text = text[told.end() :] if told else text
-    separator = told["separator"] if told else _separator(text, biomarkers)
+    separator = separator or (told["separator"] if told else _separator(text, biomarkers))
     lines = []
     for number, cells in enumerate(_records(text, separator), 1 + skipped):
         if any(cells):

@@ -19,7 +19,8 @@ from measurements.validation.texts import shown
 MOST_UNPACKED = 20_000_000
 MOST_ENTRIES = 500
 MOST_LINES = 1_048_576
-"""Bytes, parts and lines: the last is what a sheet of Excel has."""
+LONGEST_SHEET_NAME = 31
+"""Bytes, parts, lines and letters: the last two are what Excel itself allows."""
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -138,11 +139,13 @@ def opened(content: bytes, *, data_only: bool) -> Any:
 def _sheet_name(wanted: str, names: Sequence[str]) -> str:
     if not names:
         _refuse("The workbook has no sheet with cells. Save the results in a sheet.")
-    fitting = [name for name in names if not wanted or name.casefold() == wanted.strip().casefold()]
+    fitting = [name for name in names if not wanted or name.strip().casefold() == wanted.strip().casefold()]
     if not fitting:
         known = ", ".join(f'"{shown(name)}"' for name in names[:12])
         sentence = f'The workbook has no sheet "{shown(wanted)}". Its sheets are {known}. Nothing was saved.'
         refuse_payload(422, "sheet_unknown", sentence)
+    if len(fitting[0]) > LONGEST_SHEET_NAME:
+        _refuse(f"The name of the sheet is longer than {LONGEST_SHEET_NAME} characters. Shorten it.")
     return fitting[0]
 
 

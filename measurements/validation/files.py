@@ -24,8 +24,10 @@ def harmless_name(name: str) -> str:
     return f"{stem[: _LONGEST_NAME - len(dot + ending[:10])] or 'results'}{dot}{ending[:10]}"
 
 
-def read_file(name: str, content: bytes, *, sheet: str = "", biomarkers: Mapping[str, str] = {}) -> Table:
-    """The table of a file; `biomarkers` are codes by squeezed name.
+def read_file(
+    name: str, content: bytes, *, sheet: str = "", separator: str = "", biomarkers: Mapping[str, str] = {}
+) -> Table:
+    """The table of a file; `biomarkers` are codes by squeezed name, `separator` what a text was cut at before.
 
     Raises `PayloadRefused` (413 or 422) with the reason why there is none.
     """
@@ -42,7 +44,7 @@ def read_file(name: str, content: bytes, *, sheet: str = "", biomarkers: Mapping
         _require_ending(name, ending, (WORKBOOK_ENDING,), "an Excel workbook")
         return table
     _require_ending(name, ending, TEXT_ENDINGS, "text")
-    return read_text_file(content, biomarkers)
+    return read_text_file(content, biomarkers, separator)
 
 
 def _require_ending(name: str, ending: str, fitting: tuple[str, ...], what: str) -> None:

@@ -29,7 +29,7 @@ def submissions(request: HttpRequest, slug: str) -> HttpResponse:
     """List what laboratories delivered, the newest first; `held=yes` leaves those with rows that wait."""
     by = actor_of(request)
     trial = visible_trial(slug, by)
-    found = submissions_visible_to(by, trial).select_related("event").order_by("-id")
+    found = submissions_visible_to(by, trial).order_by("-id")
     only_held = request.GET.get("held") == "yes"
     page = Paginator(found.filter(held__gt=0) if only_held else found, PAGE_LENGTH).get_page(request.GET.get("page"))
     context = {
@@ -86,4 +86,4 @@ def submission_returned(request: HttpRequest, slug: str, reference: UUID) -> Htt
     delivery = file.submission
     audit.record_read("submission.file_returned", by=by, trial=trial, target=delivery)
     said = {**delivery.report, "received": delivery.received, "rejected": delivery.rejected}
-    return file_answer(returned_file(file, trial, said), f"checked-{file.name}", file.format)
+    return file_answer(returned_file(file, said), f"checked-{file.name}", file.format)

@@ -18,7 +18,7 @@ from measurements.validation.tables import REMARKS
 from measurements.views.row_reports import row_report
 from trials import audit
 from trials.access import Actor, actor_of
-from trials.errors import RuleBroken
+from trials.errors import NotFound, RuleBroken
 from trials.forms.fields import accepted, show_refusal
 from trials.models import Trial
 from trials.selectors.trials import visible_trial
@@ -107,8 +107,10 @@ def upload_returned(request: HttpRequest, slug: str, reference: UUID) -> HttpRes
     by = actor_of(request)
     trial = visible_trial(slug, by)
     waiting = visible_upload(by, trial, reference)
+    if "said" not in waiting.answer:
+        raise NotFound("rows_unknown", "The columns of this file make no rows yet: say first what they mean.")
     audit.record_read("upload.downloaded", by=by, trial=trial)
-    return file_answer(returned_file(waiting, trial, waiting.answer["said"]), f"checked-{waiting.name}", waiting.format)
+    return file_answer(returned_file(waiting, waiting.answer["said"]), f"checked-{waiting.name}", waiting.format)
 
 
 def file_answer(content: bytes, name: str, file_format: str) -> HttpResponse:

@@ -204,3 +204,27 @@ def test_files_go_after_a_day(bench, browser):
     assert browser.get(address).status_code == 404
     uploaded(browser, bench, sheet_of_text(*ROWS))
     assert Upload.objects.count() == 1
+
+
+def test_characters_that_nobody_sees_are_told_and_kept_out_of_the_database(bench, browser):
+    content = b"specimen,IL6\x00 (pg/mL),CRP (mg/L),note\x00\nS-1,1,2\x00,x\x00\n"
+    address = uploaded(browser, bench, content)
+    page = browser.get(address).content.decode()
+    assert "value_not_number" in page
+    assert browser.get(f"{address}returned/").status_code == 200
+
+
+def test_a_file_without_rows_yet_does_not_come_back(bench, browser):
+    address = uploaded(browser, bench, b"a,b\n1,2\n")
+    assert browser.get(f"{address}returned/").status_code == 404
+    refused = browser.post(f"{address}columns/", {"column-0": "specimen", "column-1": "specimen"})
+    assert refused.status_code == 422
+    assert "occurs twice" in refused.content.decode()
+    assert browser.post(f"{address}save/", {}, follow=True).status_code == 200
+    assert Submission.objects.count() == 0
+
+
+def test_a_saved_file_is_read_again_as_it_was(bench, browser):
+    content = sheet_of_text(("specimen", "IL-6 (pg/mL)", "x"), ("S-1", "1.8", "a,b,c,d"), separator=";")
+    submission = save(browser, uploaded(browser, bench, content))
+    assert browser.get(f"{submission}returned/").content.startswith(b"specimen;IL-6 (pg/mL);x;status;")
