@@ -1,5 +1,6 @@
 """The row report of a delivery as a file."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.http.response import HttpResponseBase
@@ -26,10 +27,11 @@ class _AnyType(BaseContentNegotiation):
         """Read no body."""
 
     def select_renderer(
-        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         """Take the first one."""
-        return renderers[0], str(renderers[0].media_type)
+        first = next(iter(renderers))
+        return first, str(first.media_type)
 
 
 class SubmissionReport(APIView):
