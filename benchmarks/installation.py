@@ -33,6 +33,9 @@ def own_platform() -> Iterator[Path]:
             STUDYPLATFORM_ALLOCATION_KEY=b64encode(secrets.token_bytes(32)).decode(),
             STUDYPLATFORM_DATA_DIR=str(servers.data_dir),
             STUDYPLATFORM_LOCAL="1",
+            # What is measured is the platform, not how soon one token is asked to wait.
+            STUDYPLATFORM_REQUESTS_A_MINUTE="0",
+            STUDYPLATFORM_ROWS_AN_HOUR="0",
             # A connection lasts as long as the run, so that its backend's CPU can be told.
             STUDYPLATFORM_CONN_MAX_AGE="86400",
         )

@@ -229,6 +229,7 @@ SPECTACULAR_SETTINGS = {
         "Post results, follow what is awaited, read estimates.\n\n"
         "- [Quick start](/api/v1/docs/lab-quick-start.md): from nothing to a recorded delivery in ten minutes\n"
         "- [client.py](/api/v1/client.py): a client for Python in one file, nothing to install\n"
+        "- [Sandbox and limits](/api/v1/docs/laboratories.md): made-up participants, and how much may be sent\n"
         "- [Row codes](/api/v1/docs/row-codes.md): what the answer says about rows\n"
         "- [Webhooks](/api/v1/docs/webhooks.md): be told when something happened"
     ),
@@ -238,6 +239,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "trials.api.described.describe_limits",
+    ],
 }
 
 CELERY_BROKER_URL = REDIS_URL

@@ -14,7 +14,7 @@ from trials.api.client import study_client
 CLIENT = Path(study_client.__file__)
 CONTENT = CLIENT.read_bytes()
 SHA256 = hashlib.sha256(CONTENT)
-DOCUMENTS = ("lab-quick-start", "row-codes", "webhooks")
+DOCUMENTS = ("lab-quick-start", "laboratories", "row-codes", "webhooks")
 DOCS = CLIENT.parents[3] / "docs"
 EXAMPLE_ADDRESS = "https://trials.example.org"
 
