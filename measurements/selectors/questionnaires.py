@@ -50,6 +50,12 @@ class Questionnaire:
     scales: list[ScaleLine]
 
     @property
+    def laboratory(self) -> str:
+        """Which laboratory delivered a score of this visit, so that it alone corrects it; empty where none did."""
+        others = (line.recorded for line in self.scales if line.recorded and line.line and not line.line.is_own)
+        return next((result.laboratory.name for result in others), "")
+
+    @property
     def current(self) -> QuestionnaireSheet | None:
         """The sheet that nothing superseded."""
         return self.versions[0] if self.versions else None

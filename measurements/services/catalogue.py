@@ -106,7 +106,7 @@ def is_recorded(biomarker: Biomarker) -> bool:
 def _require_changeable(now: Biomarker, meaning: Sequence[str], *, reason: str, has_changes: bool) -> None:
     recorded = is_recorded(now)
     if meaning and recorded:
-        words = ", ".join(str(Biomarker._meta.get_field(name).verbose_name) for name in meaning)
+        words = ", ".join(name.replace("_", " ") for name in meaning)
         raise InConflict(
             "biomarker_in_use",
             f"{now.name} has recorded values, so its {words} cannot change: every number would mean something else."

@@ -66,7 +66,8 @@ def questionnaire(request: HttpRequest, slug: str, code: str, visit: str, instru
 
 def _page(request: HttpRequest, asked: Questionnaire, form: ItemsForm, *, status: int = 200) -> HttpResponse:
     sheet, instrument = asked.sheet, asked.instrument
-    if not sheet.may_record:
+    may_enter = sheet.may_record and not asked.laboratory
+    if not may_enter:
         for field in form.fields.values():
             field.disabled = True
     here = {"slug": sheet.participant.trial.slug, "code": sheet.participant.code, "visit": sheet.visit.code}
@@ -76,6 +77,8 @@ def _page(request: HttpRequest, asked: Questionnaire, form: ItemsForm, *, status
         "instrument": instrument,
         "form": form,
         "current": asked.current,
+        "may_enter": may_enter,
+        "laboratory": asked.laboratory,
         "is_correction": asked.current is not None or any(line.differs for line in asked.scales),
         "scales": [_shown(instrument, line, asked.current) for line in asked.scales],
         "versions": [(version, _answers(instrument, version)) for version in asked.versions],
@@ -107,6 +110,9 @@ def _shown(instrument: Instrument, line: ScaleLine, current: QuestionnaireSheet 
 
 def _meaning(line: ScaleLine, current: QuestionnaireSheet | None) -> str:
     """What there is to say of a score: what is missing, and whether it is what is recorded."""
+    if line.line is not None and line.recorded is not None and not line.line.is_own:
+        told = {"value": shown_value(line.recorded), "laboratory": line.recorded.laboratory.name}
+        return _("Recorded as %(value)s by %(laboratory)s") % told
     if line.differs:
         return _("Recorded as %(value)s, typed and not from these items") % {"value": shown_value(line.recorded)}
     if current is None:

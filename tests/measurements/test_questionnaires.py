@@ -172,11 +172,14 @@ def test_a_typed_total_is_corrected_with_a_reason_or_agrees(page, record, trial)
     assert "Recorded as 18, typed and not from these items" in page.get(URL).content.decode()
 
 
-def test_a_laboratorys_score_is_not_ours_to_change(bench, trial, record):
+def test_a_laboratorys_score_is_not_ours_to_change(bench, trial, record, page):
     row = {"participant": "T-001-F", "visit": "baseline", "biomarker": "PSS10", "value": "20", "unit": "{score}"}
     assert bench.post([row]).status_code == 201
     with pytest.raises(InConflict, match="Ghent Immunology"):
         record(reason="Ours")
+    shown = page.get(URL).content.decode()
+    assert "Recorded as 20 by Ghent Immunology" in shown
+    assert "Save the answers" not in shown
 
 
 def test_a_locked_visit_refuses(person, record):
