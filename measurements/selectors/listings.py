@@ -122,7 +122,8 @@ def awaited(trial: Trial, specimens: Iterable[Specimen]) -> dict[int, list[str]]
     aliquots = Specimen.objects.filter(parent__in=listed)
     left = set(aliquots.exclude(GONE).values_list("parent_id", flat=True))
     pairs = set(Result.objects.filter(specimen__in=listed).values_list("specimen_id", "biomarker_id"))
-    pairs |= set(Result.objects.filter(specimen__in=aliquots).values_list("specimen__parent_id", "biomarker_id"))
+    of_aliquots = Result.objects.filter(specimen__in=aliquots).values_list("specimen__parent_id", "biomarker_id")
+    pairs |= {(parent, key) for parent, key in of_aliquots if parent is not None}
     return {
         specimen.pk: [code for key, code in by_kind[specimen.specimen_type] if (specimen.pk, key) not in pairs]
         if specimen.parent_id is None and (not is_gone(specimen) or specimen.pk in left)

@@ -182,8 +182,9 @@ def settle_held_rows(
 
     `released` are the held rows by row number. A laboratory that sent such a row again has settled it as well.
     """
-    held = {row.row: released.get(row.row) or _waited(row) for row in checked.accepted}
-    numbers = sorted(number for number, key in held.items() if key is not None)
+    waited = {row.row: released.get(row.row) or _waited(row) for row in checked.accepted}
+    held = {number: key for number, key in waited.items() if key is not None}
+    numbers = sorted(held)
     if not numbers:
         return
     made = dict(submission.results.filter(row_number__in=numbers).values_list("row_number", "id"))

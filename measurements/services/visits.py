@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from measurements.models import Biomarker, Specimen
 from measurements.selectors.places import sites_open_to
+from measurements.services.held_rows import join_waiting_rows
 from trials import audit
 from trials.access import Actor, require
 from trials.errors import InConflict, RuleBroken
@@ -61,6 +62,8 @@ def record_attendance(
             participant=participant, visit=visit, defaults={"trial": trial, **told}
         )
         is_redrawn = drawn_at is not None and _record_draw(participant, visit, specimens, drawn_at)
+        for new in Specimen.objects.filter(participant=participant, visit=visit).exclude(pk__in=specimens):
+            join_waiting_rows(new, by)
         if is_redrawn or _moves_values(trial, known, attendance):
             mark_data_changed(trial)
         event.record("visit.recorded", trial=trial, target=participant, detail={"visit": visit.code})

@@ -94,7 +94,7 @@ def shipment(request: HttpRequest, slug: str, number: int) -> HttpResponseBase:
 
 def _conditions(request: HttpRequest) -> dict[int, str]:
     """The condition of each specimen, from the fields beside them."""
-    sent = {name.removeprefix("condition-"): value for name, value in request.POST.items()}
+    sent = {name.removeprefix("condition-"): str(value) for name, value in request.POST.items()}
     return {int(key): value for key, value in sent.items() if key.isdecimal() and len(key) < 16}
 
 

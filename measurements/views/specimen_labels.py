@@ -1,6 +1,7 @@
 """Sheets of labels: bar codes that say the specimen's id and nothing of anybody."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -38,7 +39,8 @@ def specimen_labels(request: HttpRequest, slug: str) -> HttpResponse:
     trial = visible_trial(slug, by)
     require(by, Permission.SPECIMEN_VIEW, trial)
     asked = LabelsForm({"sheet": "3x8", "start": "1"} | request.GET.dict())
-    given = asked.cleaned_data if asked.is_valid() else {"sheet": "3x8", "start": 1, "blank": None}
+    unasked = {"sheet": "3x8", "start": 1, "blank": None}
+    given: dict[str, Any] = asked.cleaned_data if asked.is_valid() else unasked
     keys = [int(each) for each in request.GET.getlist("id") if each.isdecimal() and len(each) < 16]
     blank = min(given["blank"] or 0, MOST_BLANK) if has_permission(by, Permission.SPECIMEN_MANAGE, trial) else 0
     found: list[Specimen] = []

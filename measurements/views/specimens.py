@@ -250,7 +250,7 @@ def _forms(known: Specimen, step: str, request: HttpRequest) -> dict[str, forms.
         "times": TimesForm,
         "destroy": DestroyForm,
     }
-    initial = {
+    initial: dict[str, dict[str, Any]] = {
         "receive": {"condition": known.condition or "ok", "place": known.place},
         "note": {"place": known.place},
         "times": {"drawn_at": known.drawn_at, "received_at": known.received_at},

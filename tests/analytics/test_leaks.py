@@ -21,7 +21,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from analytics.models import Export
-from measurements.models import EntryBatch, Query, Session, Submission
+from measurements.models import EntryBatch, Query, Session, Specimen, Submission
 from tests.analytics.canaries import WAITLIST, Canaries, administrator, release
 from tests.making import make_member
 from trials.access import Actor
@@ -87,6 +87,9 @@ AT: dict[tuple[str, str], Callable[[Canaries], list[Any]]] = {
     ("api-export", "reference"): lambda made: [Export.objects.get().reference],
     ("api-export-download", "reference"): lambda made: [Export.objects.get().reference],
     ("submission", "reference"): lambda made: [Submission.objects.earliest("pk").reference],
+    ("specimen", "number"): lambda made: list(Specimen.objects.values_list("pk", flat=True)[:4]),
+    ("shipment", "number"): lambda made: [1],
+    ("held-row", "number"): lambda made: [1],
     ("api-submission", "reference"): lambda made: [Submission.objects.earliest("pk").reference],
     **{
         (name, "reference"): lambda made: [Submission.objects.earliest("pk").reference]

@@ -12,6 +12,7 @@ from measurements.models import HeldRow, HeldRowOutcome, Result, Specimen, Submi
 from measurements.selectors.held_rows import held_lines, held_rows_of
 from measurements.services.held_rows import assign_held_row, dismiss_held_row, release_held_rows
 from measurements.services.specimens import register_specimen
+from measurements.services.visits import record_attendance
 from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import Bench, make_bench, make_participant
 from trials.errors import InConflict, NotAllowed, RuleBroken
@@ -92,6 +93,18 @@ class TestJoining:
         hold(bench, IL6 | {"value": "2.5", "status": "corrected", "reason": "Read again"})
         register(bench, by=make_member(bench.trial, "lab_manager"))
         assert Result.objects.count() == 2
+
+    def test_a_row_joins_when_the_draw_of_a_visit_registers_its_specimen(self, bench: Bench) -> None:
+        hold(bench, IL6 | {"specimen": "T-001-F-six_months-1"})
+        visit, now = bench.trial.visits.get(code="six_months"), timezone.now()
+        record_attendance(
+            participant=bench.participant("T-001-F"),
+            visit=visit,
+            attended_on=timezone.localdate(now),
+            drawn_at=now,
+            by=make_member(bench.trial, "coordinator", "leeds"),
+        )
+        assert Result.objects.get().specimen.identifier == "T-001-F-six_months-1"
 
     def test_unknown_and_foreign_specimens_are_one_to_the_laboratory(self, bench: Bench) -> None:
         other = make_bench("other")
