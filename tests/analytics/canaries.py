@@ -17,7 +17,7 @@ from measurements.services.visits import record_attendance
 from tests.analytics.filling import post, randomize, today, values_of
 from tests.making import PASSWORD, PLATFORM, make_member, make_trial
 from trials.access import Actor
-from trials.models import Participant, Trial
+from trials.models import Participant, Trial, Webhook
 from trials.services.credentials import create_laboratory_credential
 from trials.services.design import ArmDesign
 from trials.services.deviations import Place, Told, record_deviation
@@ -28,6 +28,7 @@ from trials.services.people import add_laboratory, create_account
 from trials.services.safety import Particulars, record_adverse_event
 from trials.services.therapy import add_therapist, form_group, join_group
 from trials.services.unblinding import unblind_participant
+from trials.services.webhooks import add_webhook
 
 INTERVENTION, WAITLIST = "canaryintervention", "canarywaitlist"
 ARMS = (
@@ -129,6 +130,7 @@ def _deliver(trial: Trial) -> None:
     """What people, laboratories and the outbox have."""
     laboratory = add_laboratory(trial=trial, code="ghent", name="Ghent", by=PLATFORM)
     create_laboratory_credential(laboratory=laboratory, trials=[trial], name="A", scopes=["results:write"], by=PLATFORM)
+    add_webhook(trial=trial, url="https://example.org/hook", events=Webhook.Event.values, by=PLATFORM)
     invite_person(trial=trial, email="i@example.org", role="monitor", by=PLATFORM, link=str)
     invite_person(email="i@example.org", by=PLATFORM, link=str)
     send_message(to="i@example.org", subject="S", text="T", by=PLATFORM)
