@@ -11,8 +11,8 @@ from measurements.services.assays import Limits, Precision
 from trials.forms.fields import DayField
 from trials.models import Laboratory, Trial
 
-LIMIT = {"required": False, "min_value": 0, "max_digits": 30, "decimal_places": 12}
-PERCENT = {"min_value": 0, "max_value": 100, "max_digits": 5, "decimal_places": 2}
+LIMIT: dict[str, Any] = {"required": False, "min_value": 0, "max_digits": 30, "decimal_places": 12}
+PERCENT: dict[str, Any] = {"min_value": 0, "max_value": 100, "max_digits": 5, "decimal_places": 2}
 
 
 class VersionForm(forms.Form):

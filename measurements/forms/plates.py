@@ -19,7 +19,7 @@ from trials.errors import RuleBroken
 from trials.forms.fields import DayField
 from trials.models import Laboratory, Trial
 
-NUMBER = {"max_digits": 30, "decimal_places": 12}
+NUMBER: dict[str, Any] = {"max_digits": 30, "decimal_places": 12}
 SEPARATORS = re.compile(r"[\t;]")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -235,7 +236,13 @@ def _judged(values: list[ControlValue]) -> Iterator[Judged]:
         begun.setdefault(value.plate_id, value.measured_at)
     ordered = sorted(
         values,
-        key=lambda each: (begun[each.plate_id], each.plate_id, each.material.target_mean, each.material_id, each.replicate),
+        key=lambda each: (
+            begun[each.plate_id],
+            each.plate_id,
+            each.material.target_mean,
+            each.material_id,
+            each.replicate,
+        ),
     )
     zs = [float((each.value - each.material.target_mean) / each.material.target_sd) for each in ordered]
     controls = [Control(each.plate_id, each.material_id, z) for each, z in zip(ordered, zs, strict=True)]
@@ -294,7 +301,7 @@ def layouts_of(by: Actor, trial: Trial) -> QuerySet[PlateLayout]:
     return found if sites_open_to(by, Permission.SPECIMEN_VIEW, trial) is None else found.none()
 
 
-def visible_layout(by: Actor, trial: Trial, reference: object) -> PlateLayout:
+def visible_layout(by: Actor, trial: Trial, reference: UUID) -> PlateLayout:
     """Return one layout; NotFound for a missing and a foreign one alike."""
     found = layouts_of(by, trial).filter(reference=reference).first()
     if found is None:

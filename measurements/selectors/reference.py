@@ -215,7 +215,8 @@ def _biomarkers(trial: Trial, laboratory: Laboratory, today: date) -> dict[str, 
             of_biomarker, (key, code, unit, *limits, first, last) = assays[line[0]], line[10:]
             before = of_biomarker.get(code)
             earlier = (before, *before.earlier) if before else ()
-            of_biomarker[code] = AssayRef(key, code, unit, *map(_plain, limits), first, last, earlier)
+            llod, lloq, uloq = map(_plain, limits)
+            of_biomarker[code] = AssayRef(key, code, unit, llod, lloq, uloq, first, last, earlier)
     return {line[1]: _biomarker(line, assays[line[0]], today) for line in lines}
 
 

@@ -174,8 +174,8 @@ def _require_place(assay: Assay) -> None:
         if other.biomarker_id != assay.biomarker_id:
             sentence = f"“{assay.code}” is the laboratory's assay of {other.biomarker}. Choose another code."
             raise RuleBroken("assay_of_another", f"{sentence} Nothing was saved.", field="code")
-        if assay.pk is None and _follows(assay, other):
-            other.valid_to = assay.valid_from - timedelta(days=1)  # type: ignore[operator]  # it follows from a day
+        if assay._state.adding and assay.valid_from and _follows(assay, other):
+            other.valid_to = assay.valid_from - timedelta(days=1)
             other.save(update_fields=["valid_to"])
         elif _overlap(assay, other):
             raise _overlapping(assay, other)
@@ -196,7 +196,7 @@ def _overlapping(assay: Assay, other: Assay) -> RuleBroken:
     first = f"from {other.valid_from:%-d %b %Y}" if other.valid_from else "from the beginning"
     last = f"to {other.valid_to:%-d %b %Y}" if other.valid_to else "on"
     sentence = f"Version {other.version} of “{assay.code}” is valid {first} {last}, and these days overlap with it."
-    field = "valid_from" if assay.pk is None else "valid_to"
+    field = "valid_from" if assay._state.adding else "valid_to"
     return RuleBroken("assay_overlaps", f"{sentence} Choose other days. Nothing was saved.", field=field)
 
 

@@ -158,7 +158,7 @@ class TestControls:
     def test_the_same_value_again_is_no_second_one(self, bench: Any, low: ControlMaterial) -> None:
         assert len(control(bench, low, "10.1")) == 1
         assert control(bench, low, "10.10") == []
-        with pytest.raises(RuleBroken, match="is recorded as 10.1 on this plate"):
+        with pytest.raises(RuleBroken, match=r"is recorded as 10\.1 on this plate"):
             control(bench, low, "10.9")
         control(bench, low, "10.9", reason="Misread")
         assert ControlValue.objects.count() == 2

@@ -27,9 +27,8 @@ def lab(bench: Any, signed_in: Any) -> Any:
 
 @pytest.fixture
 def low(bench: Any) -> ControlMaterial:
-    return add_control_material(
-        assay=bench.trial.assays.get(), level="low", lot="A1", mean=Decimal(10), sd=Decimal(1), source="own", by=PLATFORM
-    )
+    assay, one = bench.trial.assays.get(), Decimal(1)
+    return add_control_material(assay=assay, level="low", lot="A1", mean=10 * one, sd=one, source="own", by=PLATFORM)
 
 
 def text(answer: Any) -> str:
