@@ -46,4 +46,4 @@ class SubmissionReport(APIView):
         trial = visible_trial(slug, by)
         delivery = visible_submission(by, trial, reference)
         audit.record_read("submission.report_downloaded", by=by, trial=trial, target=delivery)
-        return csv_answer(f"{trial.slug}_{delivery.reference}_report", REPORT_HEADER, report_lines(delivery.report))
+        return csv_answer(f"{trial.known_as}_{delivery.reference}_report", REPORT_HEADER, report_lines(delivery.report))
