@@ -48,7 +48,13 @@ class GridCell:
     result: Result | None
     specimen: str
     is_open: bool
-    is_own: bool = True
+
+    @property
+    def origin(self) -> str:
+        """Return where a recorded value came from: biomarker, laboratory, and its run where it has one."""
+        if self.result is None:
+            return ""
+        return ", ".join(filter(None, [self.biomarker.name, self.result.laboratory.name, self.result.run]))
 
 
 @dataclass(frozen=True)
@@ -172,11 +178,12 @@ class _Rows:
     ) -> GridCell:
         results = self._results.get((person.pk, biomarker.pk), [])
         own = [each for each in results if self._is_own(each)]
-        result = (own or results or [None])[-1]
+        known = own or results
+        result = known[-1] if known else None
         specimen = result.specimen.identifier if result else of_kind.get(biomarker.specimen_type, "")
         may_type = is_open and (result is None or (may_change and bool(own)))
         name = cell_name(person.pk, biomarker.pk)
-        return GridCell(name, biomarker, result, specimen, may_type, is_own=result is None or bool(own))
+        return GridCell(name, biomarker, result, specimen, may_type)
 
     def _is_own(self, result: Result) -> bool:
         """Whether a value typed here would be of the same natural key."""

@@ -86,7 +86,7 @@ def _chain(result: Result) -> list[Result]:
         specimen_id=result.specimen_id,
         biomarker_id=result.biomarker_id,
         laboratory_id=result.laboratory_id,
-        assay_id=result.assay_id,
+        assay=result.assay,
         run=result.run,
         replicate=result.replicate,
     )

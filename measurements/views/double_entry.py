@@ -149,14 +149,11 @@ def entry_compare(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 def _choices(request: HttpRequest) -> dict[str, Choice]:
     """What was chosen, by cell; cells without a choice are left for later."""
     sent = request.POST
+    cells = [name.removesuffix("-choice") for name in sent if name.startswith("c") and name.endswith("-choice")]
     return {
-        name.removesuffix("-choice"): Choice(
-            value,
-            sent.get(f"{name.removesuffix('-choice')}-reason", ""),
-            sent.get(f"{name.removesuffix('-choice')}-text", ""),
-        )
-        for name, value in sent.items()
-        if name.startswith("c") and name.endswith("-choice") and value
+        cell: Choice(chosen, sent.get(f"{cell}-reason", ""), sent.get(f"{cell}-text", ""))
+        for cell in cells
+        if (chosen := sent.get(f"{cell}-choice", ""))
     }
 
 

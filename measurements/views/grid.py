@@ -132,7 +132,7 @@ def begin_page(request: HttpRequest, trial: Trial, form: GridForm, by: Actor) ->
 
 def typed_in(sent: QueryDict) -> dict[str, str]:
     """Return what stands in the cells of a sent grid, by their names."""
-    return {name: value for name, value in sent.items() if name.startswith("c") and "-" in name}
+    return {name: sent.get(name, "") for name in sent if name.startswith("c") and "-" in name}
 
 
 def sent_beside(sent: QueryDict) -> dict[str, str]:
