@@ -98,6 +98,11 @@ class Specimen(models.Model):
     def __str__(self) -> str:
         return self.identifier
 
+    @property
+    def state_label(self) -> str:
+        """The state in words."""
+        return str(self.State(self.state).label)
+
 
 class SpecimenEvent(models.Model):
     """One change of what is known of a specimen. Written by the database's trigger on Specimen, and by nobody else.

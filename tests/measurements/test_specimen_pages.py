@@ -90,6 +90,7 @@ def test_a_scan_opens_the_page_or_records_the_receipt(bench, laboratory) -> None
 def test_the_list_is_narrowed_sorted_and_read_as_csv(bench, manager) -> None:
     assert "S-1" in text(manager.get("/trials/t/specimens/?site=leeds&state=expected&sort=-visit"))
     assert "S-2" not in text(manager.get("/trials/t/specimens/?site=leeds"))
+    assert 'plain">Expected<' in text(manager.get("/trials/t/specimens/"))
     assert "No specimen matches" in text(manager.get("/trials/t/specimens/?state=received"))
     csv = b"".join(manager.get("/trials/t/specimens/?format=csv").streaming_content).decode().splitlines()
     assert csv[0].startswith("specimen,aliquot_of,specimen_type,participant")

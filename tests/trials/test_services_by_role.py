@@ -18,7 +18,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from analytics.models import Export, Rehearsal
-from measurements.models import Assay, Biomarker, ControlMaterial, Query, Session, Upload
+from measurements.models import Assay, Biomarker, ControlMaterial, Query, Session, Shipment, Specimen, Upload
 from tests.making import ARMS, PLATFORM, make_member, make_trial
 from trials import audit
 from trials.access import Actor, has_permission
@@ -273,6 +273,8 @@ def examples() -> dict[type, Any]:
         add(Assay, **of_trial, **of_assay, code="elisa", unit="pg/mL")
         add(ControlMaterial, **of_trial, assay=rows[Assay], level="low", lot="A", target_mean=1, target_sd=1)
         add(Query, **of_person, code="by_hand", question="?")
+        add(Specimen, **of_person, visit=rows[Visit], identifier="S-1")
+        add(Shipment, **of_trial, number=1, site=site, laboratory=rows[Laboratory], sent_at=now)
         add(Session, **of_person, occurred_at=now, kind="individual", source="form", key="k")
         add(AdverseEvent, **of_person, number=1, term="T", started_on=day, aware_on=day, key="k")
         add(Deviation, **of_person, site=site, category="visit", severity="minor", occurred_on=day, description="D")
