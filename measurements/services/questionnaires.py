@@ -186,7 +186,7 @@ def _reason(score: Score, reason: str) -> str | None:
     if score.value is not None:
         return reason or None
     missing = _("Without an answer: items %(items)s.") % {"items": ", ".join(map(str, score.missing))}
-    return f"{reason} {missing}".strip()
+    return f"{reason.rstrip('.')}. {missing}" if reason else missing
 
 
 def _changed() -> InConflict:

@@ -122,6 +122,7 @@ def biomarker_change(request: HttpRequest, slug: str, biomarker: str) -> HttpRes
         messages.success(request, _("%(name)s is saved.") % {"name": form.cleaned_data["name"]})
         return redirect("biomarkers", slug=slug)
     more = {"is_recorded": is_recorded(found), "is_change": True}
+    form.fields["reason"].required = more["is_recorded"] or trial.status != Trial.Status.DRAFT  # shown so
     return _form_page(request, trial, form, heading=found.name, action=_("Save the changes"), **more)
 
 

@@ -71,6 +71,8 @@ def _page(request: HttpRequest, asked: Questionnaire, form: ItemsForm, *, status
         for field in form.fields.values():
             field.disabled = True
     here = {"slug": sheet.participant.trial.slug, "code": sheet.participant.code, "visit": sheet.visit.code}
+    is_correction = asked.current is not None or any(line.differs for line in asked.scales)
+    form.fields["reason"].required = is_correction  # shown so; the same answers again need none
     context = {
         "trial": sheet.participant.trial,
         "sheet": sheet,
@@ -79,7 +81,7 @@ def _page(request: HttpRequest, asked: Questionnaire, form: ItemsForm, *, status
         "current": asked.current,
         "may_enter": may_enter,
         "laboratory": asked.laboratory,
-        "is_correction": asked.current is not None or any(line.differs for line in asked.scales),
+        "is_correction": is_correction,
         "scales": [_shown(instrument, line, asked.current) for line in asked.scales],
         "versions": [(version, _answers(instrument, version)) for version in asked.versions],
         "crumbs": [*crumbs_of(sheet), (sheet.visit.name, reverse("visit-form", kwargs=here))],

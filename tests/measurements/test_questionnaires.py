@@ -129,7 +129,7 @@ def test_from_a_score_to_none_and_back(record):
     record()
     record({**FULL, 3: ""}, seen=0, reason="Was crossed out")
     assert current("PSS10").status == "not_done"
-    assert current("PSS10").reason == "Was crossed out Without an answer: items 3."
+    assert current("PSS10").reason == "Was crossed out. Without an answer: items 3."
     record(FULL, seen=1, reason="Read again")
     assert current("PSS10").value == 17
     assert QuestionnaireSheet.objects.count() == 3
