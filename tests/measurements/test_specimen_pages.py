@@ -245,3 +245,14 @@ def test_a_specimen_of_another_trial_is_refused_in_a_shipment(bench) -> None:
             parcel=Parcel(timezone.now()),
             by=PLATFORM,
         )
+
+
+def test_rows_that_wait_are_counted_for_who_may_settle_them(bench, manager, signed_in) -> None:
+    bench.post([IL6], query="?unknown_specimen=hold")
+    assert "1 row of the trial waits" in text(manager.get("/trials/t/"))
+    home = text(manager.get("/"))
+    assert "1 held row of a laboratory" in home
+    assert 'href="/trials/t/held-rows/"' in home
+    monitor = signed_in(make_member(bench.trial, "monitor"))
+    assert "of the trial waits" not in text(monitor.get("/trials/t/"))
+    assert "held row" not in text(monitor.get("/"))
