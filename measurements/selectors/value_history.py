@@ -5,6 +5,8 @@ None of it says an arm.
 
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from measurements.models import EntryPass, EntrySettlement, Query, QueryNote, Result, Submission
 from measurements.selectors.listings import submissions_visible_to
 from trials.access import Actor, has_permission, require, sites_where
@@ -78,6 +80,11 @@ def value_history(number: int, by: Actor, trial: Trial) -> ValueHistory:
     )
     passes, settlement = _double_entry(chain)
     return ValueHistory(chain[0], revisions, _threads(chain, by), passes, settlement)
+
+
+def values_of_submission(delivery: Submission) -> QuerySet[Result]:
+    """Return what a delivery recorded, in the order of its rows; who may see the delivery may see them."""
+    return delivery.results.select_related("specimen", "biomarker").order_by("row_number", "pk")
 
 
 def _chain(result: Result) -> list[Result]:

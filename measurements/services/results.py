@@ -154,7 +154,9 @@ def _require_correction(delivery: _Delivery, known: Known, checked: Checked) -> 
     corrected = {
         row.participant_pk
         for row, old in replaced
-        if row.disposition == "corrected" and (old.status, row.status) != ("preliminary", "final")
+        if row.disposition == "corrected"
+        and row.participant_pk is not None
+        and (old.status, row.status) != ("preliminary", "final")
     }
     if not corrected:
         return

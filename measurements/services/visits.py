@@ -62,7 +62,9 @@ def record_attendance(
             participant=participant, visit=visit, defaults={"trial": trial, **told}
         )
         is_redrawn = drawn_at is not None and _record_draw(participant, visit, specimens, drawn_at)
-        for new in Specimen.objects.filter(participant=participant, visit=visit).exclude(pk__in=specimens):
+        for new in Specimen.objects.filter(participant=participant, visit=visit).exclude(
+            pk__in=[each.pk for each in specimens]
+        ):
             join_waiting_rows(new, by)
         if is_redrawn or _moves_values(trial, known, attendance):
             mark_data_changed(trial)

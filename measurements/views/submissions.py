@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_safe
 from measurements.models import SubmissionFile
 from measurements.selectors.listings import submissions_visible_to, visible_submission
 from measurements.selectors.uploads import may_open_files, visible_file
+from measurements.selectors.value_history import values_of_submission
 from measurements.services.uploads import returned_file
 from measurements.validation.returned import REPORT_HEADER, report_lines
 from measurements.views.row_reports import row_report
@@ -22,6 +23,7 @@ from trials.selectors.trials import visible_trial
 from trials.views.csv_answers import csv_answer
 
 PAGE_LENGTH = 50
+SHOWN_VALUES = 100
 
 
 @require_GET
@@ -53,6 +55,7 @@ def submission(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse
         "delivery": delivery,
         "file": file if may_open_files(by, trial) else None,
         "report": row_report(delivery.report, request.GET),
+        "values": values_of_submission(delivery)[:SHOWN_VALUES],
     }
     return render(request, "measurements/submission.html", context)
 

@@ -72,3 +72,9 @@ def test_the_visit_form_and_the_participants_page_lead_to_it(bench, corrected, s
     browser = signed_in(make_member(bench.trial, "coordinator", "leeds"))
     for page in ("/trials/t/participants/T-001-F/", "/trials/t/participants/T-001-F/visits/baseline/"):
         assert f'hx-get="{corrected}"' in browser.get(page).content.decode()
+
+
+def test_the_submission_leads_to_the_history_of_its_values(bench, corrected, signed_in):
+    delivery = bench.trial.submissions.latest("pk")
+    page = signed_in(make_member(bench.trial, "data_manager")).get(f"/trials/t/submissions/{delivery.reference}/")
+    assert f'hx-get="{corrected}"' in page.content.decode()
