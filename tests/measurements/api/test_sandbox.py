@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.db import ProgrammingError
 from django.test import Client
 
 from analytics.models import EstimateRun
@@ -13,7 +14,9 @@ from measurements.services.assays import Limits, add_assay
 from measurements.services.catalogue import add_biomarkers
 from measurements.services.sandbox import empty_sandbox, ready_sandbox
 from tests.making import ARMS, PLATFORM, make_administrator, make_member, make_trial
-from tests.measurements.conftest import Bench, make_token
+from tests.measurements.api.test_results_at_once import at_once
+from tests.measurements.conftest import Bench, make_bench, make_token
+from trials import audit
 from trials.errors import InConflict, NotAllowed, NotFound
 from trials.models import Arm, AuditEvent, Participant, Trial
 from trials.selectors.trials import trials_visible_to, visible_trial
@@ -223,3 +226,18 @@ class TestEmptied:
     def test_a_sandbox_has_no_sandbox(self, bench):
         with pytest.raises(InConflict):
             ready_sandbox(trial=ready_sandbox(trial=bench.trial, by=PLATFORM), by=PLATFORM)
+
+    def test_the_database_keeps_copies_and_trials_apart(self, bench):
+        copy = ready_sandbox(trial=bench.trial, by=PLATFORM)
+        for trial, of in ((copy, None), (bench.trial, copy.pk)):
+            with pytest.raises(ProgrammingError, match="stays"), audit.transaction(by=PLATFORM):
+                Trial.objects.filter(pk=trial.pk).update(sandbox_of=of)
+
+
+def test_first_requests_at_once_make_one_copy(committed: str) -> None:
+    bench = make_bench()
+    _, token = make_token(bench.trial, bench.laboratory, is_sandbox=True)
+    answers = at_once([lambda: bench.post([IL6], token=token)] * 4)
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 201]
+    assert Trial.objects.filter(sandbox_of=bench.trial).count() == 1
+    assert Result.objects.filter(trial=copy_of(bench.trial)).count() == 1
