@@ -39,7 +39,9 @@ urlpatterns = [
     path("trials/<slug:slug>/biomarkers/", biomarkers.biomarkers, name="biomarkers"),
     path("trials/<slug:slug>/biomarkers/biomarkers.csv", biomarkers.biomarkers_csv, name="biomarkers-csv"),
     path("trials/<slug:slug>/biomarkers/new/", biomarkers.biomarker_new, name="biomarker-new"),
-    path("trials/<slug:slug>/biomarkers/<slug:biomarker>/change/", biomarkers.biomarker_change, name="biomarker-change"),
+    path(
+        "trials/<slug:slug>/biomarkers/<slug:biomarker>/change/", biomarkers.biomarker_change, name="biomarker-change"
+    ),
     path("trials/<slug:slug>/assays/", assays.assays, name="assays"),
     path("trials/<slug:slug>/assays/assays.csv", assays.assays_csv, name="assays-csv"),
     path("trials/<slug:slug>/assays/new/", assays.assay_new, name="assay-new"),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from measurements.models import Query
-from measurements.selectors.held_rows import may_settle, unsettled
 from measurements.selectors.double_entry import resolutions, second_passes
+from measurements.selectors.held_rows import may_settle, unsettled
 from measurements.selectors.queries import queries_visible_to
 from measurements.selectors.schedule import Wish, schedule
 from trials.access import Actor, has_permission

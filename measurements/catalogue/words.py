@@ -20,10 +20,11 @@ _TAIL = """## What can be changed later
 
 As long as nothing is recorded for a biomarker (no result, and no row that waits), everything about it can be changed by
 those who design the trial; from registration on with a reason. Once something is, what numbers mean stays: a change of
-unit, molar mass, analysis scale, direction, specimen, outcome class (effects are pooled by it) or of whether values below
-zero are accepted is refused. Add another biomarker for another meaning. Name, aliases, plausible range and LOINC code can still be changed, with
-a reason that the audit trail keeps: they say how a value is read and asked about, and no number follows from them. The
-code never changes: laboratories send it. A sealed analysis plan is not rewritten by any of this.
+unit, molar mass, analysis scale, direction, specimen, outcome class (effects are pooled by it) or of whether values
+below zero are accepted is refused. Add another biomarker for another meaning. Name, aliases, plausible range and LOINC
+code can still be changed, with a reason that the audit trail keeps: they say how a value is read and asked about, and
+no number follows from them. The code never changes: laboratories send it. A sealed analysis plan is not rewritten by
+any of this.
 """
 _COLUMNS = ("Code", "Name", "Unit", "Specimen", "Direction", "Scale", "Plausible range", "Molar mass", "LOINC", "Also")
 

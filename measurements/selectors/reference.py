@@ -124,7 +124,8 @@ SELECT p.id, p.code, p.data_use_withdrawn, p.randomized_on FROM trials_participa
 WHERE p.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))"""
 
 SPECIMENS = """
-SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, s.parent_id, v.code, p.id, p.code, p.data_use_withdrawn, p.randomized_on
+SELECT s.id, s.identifier, s.specimen_type, s.drawn_at, s.parent_id, v.code, p.id, p.code,
+       p.data_use_withdrawn, p.randomized_on
 FROM measurements_specimen s
 JOIN trials_participant p ON p.id = s.participant_id
 JOIN trials_visit v ON v.id = s.visit_id

@@ -1,4 +1,4 @@
-"""The laboratories' settings: who delivers, their credentials, the sandbox. A token is shown once, by its own answer."""
+"""The laboratories' settings: who delivers, their credentials, the sandbox. Its own answer shows a token, once."""
 
 from typing import Any
 

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from analytics.services.exports import request_export
 from analytics.services.recompute import recompute_estimates
-from measurements.services.catalogue import add_biomarkers
 from measurements.selectors.grid import GridWish
+from measurements.services.catalogue import add_biomarkers
 from measurements.services.cross_over import record_cross_over
 from measurements.services.double_entry import begin_batch
 from measurements.services.queries import open_query

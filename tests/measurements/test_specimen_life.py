@@ -66,7 +66,7 @@ def test_a_draw_recorded_by_anybody_leaves_an_event(bench: Bench) -> None:
 def test_times_in_the_wrong_order_are_named(specimen: Specimen) -> None:
     now = timezone.now()
     correct_times(specimen=specimen, drawn_at=now, received_at=None, by=PLATFORM, reason="x")
-    with pytest.raises(RuleBroken, match="S-1 cannot be received on .* before it was drawn on .* Nothing was saved"):
+    with pytest.raises(RuleBroken, match=r"S-1 cannot be received on .* before it was drawn on .* Nothing was saved"):
         receive_specimen(specimen=specimen, received_at=now - timedelta(days=1), by=PLATFORM)
     with pytest.raises(RuleBroken, match="in the future"):
         receive_specimen(specimen=specimen, received_at=now + timedelta(days=1), by=PLATFORM)
@@ -118,7 +118,7 @@ def test_aliquots_are_numbered_on_and_have_none_themselves(specimen: Specimen) -
         *part_specimen(specimen=specimen, count=1, by=PLATFORM),
     ]
     assert [each.identifier for each in made] == ["S-1-A1", "S-1-A2", "S-1-A3"]
-    with pytest.raises(RuleBroken, match="S-1-A1 is an aliquot itself. Part S-1"):
+    with pytest.raises(RuleBroken, match=r"S-1-A1 is an aliquot itself\. Part S-1"):
         part_specimen(specimen=made[0], count=1, by=PLATFORM)
     with pytest.raises(RuleBroken, match="1 to 50"):
         part_specimen(specimen=specimen, count=0, by=PLATFORM)

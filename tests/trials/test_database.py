@@ -22,20 +22,18 @@ MUTABLE = {
     "trials.membership", "trials.participant", "trials.participantidentity", "trials.personaltoken",
     "trials.plannedoutcome", "trials.registration", "trials.site", "trials.stratificationfactor", "trials.therapist",
     "trials.therapygroup", "trials.trial", "trials.twopersonmove", "trials.user", "trials.visit", "trials.webhook",
-    "trials.webhooksecret",
-    "measurements.assay", "measurements.biomarker", "measurements.columnmapping", "measurements.query", "measurements.shipment",
-    "measurements.specimen",
-    "measurements.controlmaterial", "measurements.plate", "measurements.plate_assays",
+    "trials.webhooksecret", "measurements.assay", "measurements.biomarker", "measurements.columnmapping",
+    "measurements.controlmaterial", "measurements.plate", "measurements.plate_assays", "measurements.query",
+    "measurements.shipment", "measurements.specimen",
 }  # fmt: skip
 APPEND_ONLY = {
     "trials.allocation", "trials.auditevent", "trials.emergencyunblinding", "trials.groupallocation",
     "trials.participantevent", "trials.protocolversion", "trials.randomizationscheme", "measurements.heldrow",
-    "measurements.idempotentanswer", "measurements.querynote", "measurements.questionnairesheet", "measurements.result", "measurements.session",
-    "measurements.sessionretraction", "measurements.heldrowoutcome", "measurements.shipmentline",
-    "measurements.sourceverification", "measurements.submission",
-    "measurements.submissionfile",
-    "measurements.entrybatch", "measurements.entrypass", "measurements.entrysettlement",
-    "measurements.controlvalue", "measurements.platelayout",
+    "measurements.controlvalue", "measurements.entrybatch", "measurements.entrypass", "measurements.entrysettlement",
+    "measurements.heldrowoutcome", "measurements.idempotentanswer", "measurements.platelayout",
+    "measurements.querynote", "measurements.questionnairesheet", "measurements.result", "measurements.session",
+    "measurements.sessionretraction", "measurements.shipmentline", "measurements.sourceverification",
+    "measurements.submission", "measurements.submissionfile",
     "analytics.analysisplan", "analytics.armdescription", "analytics.effectestimate", "analytics.estimaterun",
 }  # fmt: skip
 SEALED = {"trials.allocationslot", "trials.sealedseed"}

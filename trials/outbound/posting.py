@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
@@ -102,7 +103,5 @@ def _exchange(target: Target, connected: socket.socket, body: str, headers: Mapp
 
 def _cut_off(connected: socket.socket, late: threading.Event) -> None:
     late.set()
-    try:
+    with suppress(OSError):  # it is closed already
         socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not that of TLS, which would say goodbye first
-    except OSError:
-        pass  # it is closed already
