@@ -58,9 +58,7 @@ def _words(task: Task) -> str:
         "expiring_credentials": ngettext(
             "%(n)d credential of a laboratory expires soon", "%(n)d credentials of laboratories expire soon", n
         ),
-        "second_entries": ngettext(
-            "%(n)d batch awaits the second entry", "%(n)d batches await the second entry", n
-        ),
+        "second_entries": ngettext("%(n)d batch awaits the second entry", "%(n)d batches await the second entry", n),
         "entries_to_settle": ngettext(
             "%(n)d batch of double entry to settle", "%(n)d batches of double entry to settle", n
         ),
