@@ -189,7 +189,8 @@ def _windows(
 ) -> dict[tuple[str, str], tuple[date, date]]:
     """Windows of the places that rows can name; those anchored at the end of an intervention are not known yet."""
     anchored = {visit.code: visit for visit in visits if visit.anchor == Visit.Anchor.RANDOMIZATION}
-    places = {(row.participant or "", row.visit or "") for row in rows} | set(found.by_place)
+    places = {(row.participant or "", row.visit or "") for row in rows}
+    places |= {(specimen.participant, specimen.visit) for specimen in found.specimens.values()}  # aliquots too
     windows = {}
     for participant, visit in places:
         anchor = found.anchors.get(participant)

@@ -194,7 +194,7 @@ def correct_times(
 ) -> Specimen:
     """Put right when a specimen was drawn and received, or strike what was recorded by mistake (None); return it.
 
-    Raises RuleBroken without a reason, or for times that contradict each other; InConflict for a locked visit and where
+    Aliquots, which have the draw of their specimen, are put right with it. Raises RuleBroken without a reason, or for times that contradict each other; InConflict for a locked visit and where
     the trial's data are not open.
     """
     with audit.transaction(by=by, reason=reason.strip()) as event:
@@ -205,6 +205,10 @@ def correct_times(
             raise RuleBroken("reason_missing", "Say why the times change. Nothing was saved.", field="reason")
         known = _held(specimen)
         is_redrawn = known.drawn_at != drawn_at
+        parted = known.aliquots.filter(drawn_at=known.drawn_at).select_for_update() if is_redrawn else ()
+        for aliquot in list(parted):
+            aliquot.drawn_at = drawn_at
+            _save(aliquot)
         known.drawn_at, known.received_at, known.note = drawn_at, received_at, ""
         _save(known)
         if is_redrawn:

@@ -124,6 +124,31 @@ def test_aliquots_are_numbered_on_and_have_none_themselves(specimen: Specimen) -
         part_specimen(specimen=specimen, count=0, by=PLATFORM)
 
 
+def test_aliquots_have_the_draw_of_their_specimen_also_when_it_is_put_right(specimen: Specimen) -> None:
+    first, second = timezone.now() - timedelta(hours=5), timezone.now() - timedelta(hours=2)
+    correct_times(specimen=specimen, drawn_at=first, received_at=None, by=PLATFORM, reason="x")
+    [aliquot] = part_specimen(specimen=specimen, count=1, by=PLATFORM)
+    correct_times(specimen=specimen, drawn_at=second, received_at=None, by=PLATFORM, reason="Wrong hour")
+    aliquot.refresh_from_db()
+    assert aliquot.drawn_at == second
+    receive_specimen(specimen=aliquot, by=PLATFORM)
+    with pytest.raises(RuleBroken, match="S-1-A1 cannot be received on .*, before it was drawn on"):
+        correct_times(
+            specimen=specimen, drawn_at=timezone.now() + timedelta(minutes=2), received_at=None, by=PLATFORM, reason="x"
+        )
+
+
+def test_a_row_of_an_aliquot_is_asked_about_its_visits_window(bench: Bench, specimen: Specimen) -> None:
+    drawn = timezone.now() - timedelta(hours=5)
+    correct_times(specimen=specimen, drawn_at=drawn, received_at=None, by=PLATFORM, reason="x")
+    part_specimen(specimen=specimen, count=1, by=PLATFORM)
+    row = {"biomarker": "IL6", "value": "1.8", "unit": "pg/mL"}
+    said = [bench.post([row | {"specimen": known}]).json()["warnings"] for known in ("S-1", "S-1-A1")]
+    assert [[each["code"] for each in warnings] for warnings in said] == [["outside_window"]] * 2
+    early = {"specimen": "S-1-A1", "biomarker": "CRP", "value": "1", "unit": "mg/L", "performed_on": "2026-01-05"}
+    assert [each["code"] for each in bench.post([early]).json()["errors"]] == ["date_before_draw"]
+
+
 def test_a_laboratory_receives_with_the_scope_for_it(bench: Bench, specimen: Specimen) -> None:
     reads = make_token(bench.trial, bench.laboratory, scopes=["specimens:read"])[0]
     writes = make_token(bench.trial, bench.laboratory, scopes=["specimens:write"])[0]
