@@ -48,8 +48,7 @@ def rules_broken(controls: Sequence[Control]) -> list[tuple[str, ...]]:
             found[place] |= {"2_2s"} if _beyond(zs, end, 2, 2) else set()
     for places in _by(controls, "run"):
         for end, place in enumerate(places):
-            before = [controls[each].z for each in places[:end]]
-            found[place] |= _within_run(controls[place].z, before)
+            found[place] |= _within_run(controls[place], [controls[each] for each in places[:end]])
     return [tuple(rule for rule in RULES if rule in each) for each in found]
 
 
@@ -64,12 +63,12 @@ def _alone(z: float) -> set[str]:
     return ({WARNING} if abs(z) > 2 else set()) | ({"1_3s"} if abs(z) > 3 else set())
 
 
-def _within_run(z: float, before: Sequence[float]) -> set[str]:
+def _within_run(last: Control, before: Sequence[Control]) -> set[str]:
     """2_2s over materials, and the range: a value against those before it in its run."""
     found = set()
-    if any(min(z, other) > 2 or max(z, other) < -2 for other in before):
+    if any(_beyond([each.z, last.z], 1, 2, 2) for each in before if each.material != last.material):
         found.add("2_2s")
-    if any(max(z, other) > 2 and min(z, other) < -2 for other in before):
+    if any(max(last.z, each.z) > 2 and min(last.z, each.z) < -2 for each in before):
         found.add("R_4s")
     return found
 

@@ -60,6 +60,11 @@ def test_within_a_run_over_materials(zs: tuple[float, ...], last: tuple[str, ...
     assert one_run(*zs)[-1] == last
 
 
+def test_two_values_of_one_material_with_a_good_one_between_are_no_two_in_a_row() -> None:
+    controls = [Control(1, "low", 2.5), Control(1, "low", 0.1), Control(1, "low", 2.5)]
+    assert rules_broken(controls)[-1] == ("1_2s",)
+
+
 def test_a_range_counts_within_a_run_only() -> None:
     controls = [Control(1, "low", 2.5), Control(2, "high", -2.5)]
     assert rules_broken(controls)[-1] == ("1_2s",)
