@@ -36,7 +36,7 @@ _HPA_AXIS = (
         analysis_scale="identity",
         molar_mass="362.4600",
         may_be_negative=True,
-        loinc=Loinc("54235-7", "LOINC panel of salivary cortisol, which the response is computed from"),
+        loinc=Loinc("54235-7", "Confirmed as a panel of salivary cortisol, not as the response", is_verified=False),
         formula="C21H30O5",
         note="A difference between two samples, so that it can fall below zero and is analysed as measured.",
     ),

@@ -70,7 +70,7 @@ _PROINFLAMMATORY = (
         formula="C20H32O5",
     ),
     Definition("MMP9", "Matrix metalloproteinase 9", "proinflammatory", "ng/mL", ("0.01", "2000"), ("MMP-9",)),
-    Definition("FIBRIN", "Fibrinogen", "proinflammatory", "mg/dL", ("1", "1000"), ("Fibrinogen",)),
+    Definition("FIBRIN", "Fibrinogen", "proinflammatory", "mg/dL", ("50", "1000"), ("Fibrinogen",)),
 )
 
 _ANTIINFLAMMATORY = (

@@ -30,7 +30,6 @@ CONFIRMED = {
     "IFNG": "27415-9",
     "CD4": "24467-3",
     "HIVRNA": "20447-9",
-    "CAR": "54235-7",
 }
 
 
@@ -86,6 +85,11 @@ def test_only_confirmed_loinc_codes_say_so():
     assert {
         code: each.loinc.code for code, each in CATALOGUE.items() if each.loinc and each.loinc.is_verified
     } == CONFIRMED
+
+
+def test_fibrinogen_in_grams_per_litre_called_mg_per_dl_is_asked_about():
+    low, _ = CATALOGUE["FIBRIN"].range_in_numbers()
+    assert Decimal("4.5") < low  # normal values are 2 to 4 g/L, which are 200 to 400 mg/dL
 
 
 def test_no_alias_belongs_to_two_biomarkers():
