@@ -194,8 +194,8 @@ def correct_times(
 ) -> Specimen:
     """Put right when a specimen was drawn and received, or strike what was recorded by mistake (None); return it.
 
-    Aliquots, which have the draw of their specimen, are put right with it. Raises RuleBroken without a reason, or for times that contradict each other; InConflict for a locked visit and where
-    the trial's data are not open.
+    Aliquots, which have the draw of their specimen, are put right with it. Raises RuleBroken without a reason, or for
+    times that contradict each other; InConflict for a locked visit and where the trial's data are not open.
     """
     with audit.transaction(by=by, reason=reason.strip()) as event:
         trial = specimen.trial

@@ -132,7 +132,7 @@ def test_aliquots_have_the_draw_of_their_specimen_also_when_it_is_put_right(spec
     aliquot.refresh_from_db()
     assert aliquot.drawn_at == second
     receive_specimen(specimen=aliquot, by=PLATFORM)
-    with pytest.raises(RuleBroken, match="S-1-A1 cannot be received on .*, before it was drawn on"):
+    with pytest.raises(RuleBroken, match=r"S-1-A1 cannot be received on .*, before it was drawn on"):
         correct_times(
             specimen=specimen, drawn_at=timezone.now() + timedelta(minutes=2), received_at=None, by=PLATFORM, reason="x"
         )
