@@ -7,7 +7,7 @@ from django.db import IntegrityError
 from django.db.models import Max
 
 from measurements.catalogue import CATALOGUE, Definition
-from measurements.models import Biomarker, HeldRow, Result
+from measurements.models import Biomarker, EntryPass, HeldRow, Result
 from measurements.units import UnitNotConvertible, UnitUnknown, parse_unit
 from measurements.units.conversion import conversion_ratio
 from measurements.validation.nearness import squeezed
@@ -97,10 +97,11 @@ def revise_biomarker(*, biomarker: Biomarker, definition: Definition, by: Actor,
 
 
 def is_recorded(biomarker: Biomarker) -> bool:
-    """Whether any number hangs on it: a result, superseded ones too, or a row that waits."""
+    """Whether any number hangs on it: a result, superseded ones too, a row that waits, or what somebody typed once."""
     results = Result.objects.filter(trial=biomarker.trial_id, biomarker=biomarker)
     waiting = HeldRow.objects.filter(trial=biomarker.trial_id, row__biomarker_pk=biomarker.pk)
-    return results.exists() or waiting.exists()
+    typed = EntryPass.objects.filter(trial=biomarker.trial_id, biomarker=biomarker)
+    return results.exists() or waiting.exists() or typed.exists()
 
 
 def _require_changeable(now: Biomarker, meaning: Sequence[str], *, reason: str, has_changes: bool) -> None:

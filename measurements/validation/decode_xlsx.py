@@ -19,13 +19,17 @@ from measurements.validation.texts import shown
 MOST_UNPACKED = 20_000_000
 MOST_ENTRIES = 500
 MOST_LINES = 1_048_576
+MOST_LETTERS = 20_000_000
 LONGEST_SHEET_NAME = 31
-"""Bytes, parts, lines and letters: the last two are what Excel itself allows."""
+"""Bytes, parts, lines, letters in all cells and in a name: lines and names are what Excel itself allows.
+
+Letters are counted in cells, because thousands of cells may hold the same long text, which the archive has once.
+"""
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_HIDDEN = re.compile(rb"<(?:\w+:)?(?:row|col)\b[^>]*\shidden=[\"'](?:1|true)")
+_HIDDEN = re.compile(rb"<(?:\w+:)?(?:row|col)\b[^<>]*\shidden=[\"'](?:1|true)")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s")
 
 
@@ -66,14 +70,14 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _checked_parts(content: bytes) -> Mapping[str, bytes]:
-    """The XML parts of the workbook, each unpacked once and found harmless."""
+    """The parts of the workbook, each unpacked once and found harmless: the library reads XML under any name."""
     require_small(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             _require_modest(entries)
             _require_plain_workbook({entry.filename for entry in entries}, archive)
-            parts = {entry.filename: archive.read(entry) for entry in entries if _is_xml(entry.filename)}
+            parts = {entry.filename: archive.read(entry) for entry in entries}
     except PayloadRefused:
         raise
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError, ValueError):
@@ -82,10 +86,6 @@ def _checked_parts(content: bytes) -> Mapping[str, bytes]:
         if _DOCTYPE.search(part) or _DOCTYPE.search(part.replace(b"\0", b"")):
             _refuse(f'The part "{shown(name)}" of the workbook declares XML entities, which no spreadsheet needs.')
     return parts
-
-
-def _is_xml(name: str) -> bool:
-    return name.endswith((".xml", ".rels", ".vml"))
 
 
 def _require_modest(entries: Sequence[zipfile.ZipInfo]) -> None:
@@ -172,15 +172,22 @@ def _calculated(cell: Any, formula: Any) -> Any:
 
 def _lines(source: Iterator[Sequence[Any]]) -> tuple[Line, ...]:
     lines: list[Line] = []
+    letters = 0
     for number, values in enumerate(source, 1):
         if number > MOST_LINES:
             _refuse("The sheet has cells below line 1,048,576. Copy the results into a new workbook.")
+        if values.count(None) == len(values):
+            continue  # above a stray cell there may be a million of them
         cells = [_text(value) for value in values]
         while cells and cells[-1] is None:
             cells.pop()
         if len(cells) > MOST_COLUMNS:
             sentence = f"Line {number} has more than {MOST_COLUMNS} columns. Send fewer. Nothing was saved."
             refuse_payload(413, "too_many_columns", sentence)
+        letters += sum(len(cell) for cell in cells if cell)
+        if letters > MOST_LETTERS:
+            sentence = f"The cells hold more than {MOST_LETTERS:,} letters. Copy the results into a new workbook. "
+            refuse_payload(413, "too_large", sentence + "Nothing was saved.")
         if cells:
             lines.append(Line(number, tuple(cells)))
             require_few(len(lines) - HEADER_WITHIN)

@@ -38,10 +38,14 @@ class Places:
         self._visits = Nearness(reference.visits)
         self._made: dict[tuple[str, str, str | None], str] = {}
         self._taken: set[str] = set()
+        self._places: dict[str, Place] = {}
 
     def find(self, row: RowAsSent, kind: str | None) -> Place:
         """The place of `row`, in a specimen of `kind` where the row names none. Raises `NotedError`."""
         specimen_id = row.specimen
+        is_named_alone = not (row.participant or row.visit)
+        if is_named_alone and specimen_id in self._places:  # a specimen has a row for each biomarker
+            return self._places[specimen_id]
         if not specimen_id:
             return self._of_participant(row, kind)
         specimen = self._reference.specimens.get(specimen_id)
@@ -52,9 +56,10 @@ class Places:
             specimen = self._reference.specimens.get(specimen_id)
             if specimen is None:
                 return self._unknown(specimen_id)
-        if row.participant or row.visit:
+        if not is_named_alone:
             _require_same(row, specimen_id, specimen)
-        return self._known(specimen_id, specimen, ("specimen", specimen_id))
+        place = self._places[specimen_id] = self._known(specimen_id, specimen, ("specimen", specimen_id))
+        return place
 
     def _unknown(self, specimen_id: str) -> Place:
         near = self._specimens.nearest(specimen_id)

@@ -60,6 +60,7 @@ class _Batch:
         self._unknown: set[str] = set()
         self._kinds = {code: biomarker.specimen_kind for code, biomarker in reference.biomarkers.items()}
         self._runs: dict[tuple[str | None, str | None], tuple[str | None, date | None]] = {}
+        self._moments: dict[str, datetime] = {}
         self._seen: dict[NaturalKey, int] = {}
         self._accepted: list[AcceptedRow] = []
         self._errors: list[tuple[int, Note]] = []
@@ -171,8 +172,8 @@ class _Batch:
             self._remarks.append((number, last))
             return
         place = candidate.place
-        remarks = (*measurand.remarks, *candidate.quantity.remarks, *place.remarks)
-        self._remarks.extend((number, note) for note in remarks)
+        for note in (*measurand.remarks, *candidate.quantity.remarks, *place.remarks):
+            self._remarks.append((number, note))
         if self._trial_state != "open":
             note = Note("trial_locked", place.named[0], place.named[1], details={"state": self._trial_state})
             self._remarks.append((number, note))
@@ -180,7 +181,14 @@ class _Batch:
             self._remarks.extend((number, note) for note in _outside(place.window, moment))
 
     def _collected_at(self, row: RowAsSent) -> datetime | None:
-        return parse_collected_at(row.collected_at, self._now) if row.collected_at else None
+        """The moment of collection; the same for all rows of a specimen, so read once."""
+        text = row.collected_at
+        if not text:
+            return None
+        moment = self._moments.get(text)
+        if moment is None:
+            moment = self._moments[text] = parse_collected_at(text, self._now)
+        return moment
 
     def _day(self, row: RowAsSent) -> date:
         """The day that decides which version of an assay a row means: of the run, else of collection, else today.
