@@ -44,7 +44,8 @@ _ALIASES = {
 }
 _NAMES = {squeezed(name): name for name in FIELDS} | _ALIASES
 _REQUIRED = ("biomarker", "value")
-_WITH_UNIT = re.compile(r"(?P<name>[^(\[]+?)\s*[(\[]\s*(?P<unit>[^()\[\]]+?)\s*[)\]]")
+# No two neighbours of this pattern take the same letter, so that a long cell costs no more than reading it.
+_WITH_UNIT = re.compile(r"(?P<name>[^(\[]+)[(\[](?P<unit>[^()\[\]]+)[)\]]")
 _BEYOND = "(beyond the header)"
 
 
@@ -147,7 +148,7 @@ def biomarker_named(header: str | None, biomarkers: Mapping[str, str]) -> str | 
 def unit_in(header: str | None) -> str | None:
     """The unit in brackets behind a name."""
     match = _WITH_UNIT.fullmatch((header or "").strip())
-    return match["unit"] if match else None
+    return match["unit"].strip() if match else None
 
 
 def signature(header: Sequence[str | None]) -> str:

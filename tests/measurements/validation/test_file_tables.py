@@ -21,6 +21,7 @@ from measurements.validation.columns import (
     recalled_plan,
     rows_of,
     signature,
+    unit_in,
 )
 from measurements.validation.files import harmless_name, read_file
 from measurements.validation.returned import Remark, remarks_by_line, returned_text, returned_workbook
@@ -40,6 +41,15 @@ def workbook(*rows: tuple[object, ...]) -> bytes:
     for row in rows:
         book.active.append(row)
     return saved(book)
+
+
+def in_shared_texts(*cells: str) -> bytes:
+    """A workbook as Excel writes it: the texts apart from the sheet."""
+    file = io.BytesIO()
+    book = NewWorkbook(file)
+    book.add_worksheet().write_row(0, 0, cells)
+    book.close()
+    return file.getvalue()
 
 
 def repacked(content: bytes, **parts: bytes) -> bytes:
@@ -156,10 +166,24 @@ FAR_ROW = (
     b'<row r="99999999999"><c r="A99999999999"><v>1</v></c></row></sheetData></worksheet>'
 )
 
+SHEET = (
+    b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    b'<sheetData><row r="1"><c t="inlineStr"><is><t>a</t></is></c></row>%s</sheetData>%s</worksheet>'
+)
+# The archive has a text once, and thousands of cells hold it.
+SHARED = repacked(
+    in_shared_texts("q"),
+    xl__sharedStrings_dot_xml=b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    b"<si><t>%s</t></si></sst>" % (b"q" * 100_000),
+    xl__worksheets__sheet1_dot_xml=SHEET % (b"<row>%s</row>" % (b'<c t="s"><v>0</v></c>' * 150) * 2, b""),
+)
+
 
 @pytest.mark.parametrize(
     ("name", "content", "status", "words"),
     [
+        ("r.xlsx", SHARED, 413, "20,000,000 letters"),
+        ("r.xlsx", repacked(GOOD, xl__sheet_dot_XML=ENTITIES), 422, "entities"),
         ("r.xlsx", b"PK\x03\x04", 422, "damaged"),
         ("r.xlsx", GOOD[: len(GOOD) // 2], 422, "damaged"),
         ("r.xlsx", repacked(GOOD, xl__vbaProject_dot_bin=b"x"), 422, ".xlsm"),
@@ -190,6 +214,24 @@ def test_files_that_are_refused_say_why(name: str, content: bytes, status: int, 
     refused = refusal(name, content)
     assert refused.status == status
     assert words in refused.sentence
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [(b'<row r="1048575"><c r="A1048575"><v>1</v></c></row>', b""), (b"", b"<!--" + b"<row " * 400_000 + b"-->")],
+)
+def test_a_small_workbook_does_not_take_long(above: bytes, below: bytes) -> None:
+    """A million empty lines, and markup that is none: an hour and more where every place is looked at again."""
+    table = read_file("r.xlsx", repacked(GOOD, xl__worksheets__sheet1_dot_xml=SHEET % (above, below)))
+    assert table.lines[0].cells == ("a",)
+    assert [line.number for line in table.lines[1:]] == ([1_048_575] if above else [])
+
+
+@pytest.mark.parametrize("header", ["a(" + " " * 100_000 + "b", "a" + " " * 100_000 + "b", "a(" * 50_000])
+def test_a_long_header_does_not_take_long(header: str) -> None:
+    assert unit_in(header) is None
+    assert unit_in(" IL-6  ( pg/mL ) ") == "pg/mL"
+    assert proposed_plan((header, "IL-6  [ pg/mL ]"), NAMES).columns == ("?", "=IL6")
 
 
 def status_of(name: str, content: bytes) -> int | None:
