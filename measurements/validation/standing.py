@@ -42,12 +42,13 @@ class Records:
         self._recorded = reference.recorded
         self._held = reference.held
         self._by_place: dict[tuple[str, str, str | None, int], list[RecordedRef]] | None = None
+        self._by_run: dict[tuple[str, str, str | None, int], list[tuple[str | None, RecordedRef]]] | None = None
 
     def standing(self, key: NaturalKey, candidate: Candidate) -> Standing:
         """Raises `NotedError`: `differs_from_recorded`, `corrects_unknown`, `status_goes_back`, `field_missing`."""
         if candidate.row.corrects or candidate.status == "corrected":
             return self._correction(key, candidate)
-        held, recorded = self._held.get(key), self._recorded.get(key)
+        held, recorded = self._held.get(key), self._known(key, candidate.row)
         if candidate.held:
             return _against(key, candidate, held or recorded)
         if held is not None and recorded is None and _is_same(held, candidate):
@@ -72,7 +73,7 @@ class Records:
 
     def _to_correct(self, key: NaturalKey, candidate: Candidate) -> RecordedRef | None:
         """The result a correction means: that of its natural key or, if it names no run, the only one there is."""
-        old = (self._held.get(key) if candidate.held else None) or self._recorded.get(key)
+        old = (self._held.get(key) if candidate.held else None) or self._known(key, candidate.row)
         named = candidate.row.corrects
         others = [old] if old else self._without_run(key) if key[3] is None else []
         fitting = [other for other in others if named is None or other.id == named.strip()]
@@ -82,6 +83,26 @@ class Records:
             return None
         details = {"biomarker": key[1], "specimen": key[0]}
         raise NotedError(Note("corrects_unknown", "corrects", named or candidate.row.value, details=details))
+
+    def _known(self, key: NaturalKey, row: RowAsSent) -> RecordedRef | None:
+        """What is recorded under the key, or of a row that names no assay, the only one beside it in another assay.
+
+        Which assay such a row means changes when assays are described, so that the same row would be a second result.
+        Only days of validity tell two assays apart.
+        """
+        recorded = self._recorded.get(key)
+        if recorded is not None or (row.assay or "").strip():
+            return recorded
+        is_dated = bool(row.performed_on or row.collected_at)
+        others = [other for assay, other in self._in_any_assay(key) if key[2] is None or assay is None or not is_dated]
+        return others[0] if len(others) == 1 else None
+
+    def _in_any_assay(self, key: NaturalKey) -> list[tuple[str | None, RecordedRef]]:
+        if self._by_run is None:
+            self._by_run = defaultdict(list)
+            for (specimen, biomarker, assay, run, replicate), recorded in self._recorded.items():
+                self._by_run[specimen, biomarker, run, replicate].append((assay, recorded))
+        return self._by_run.get((key[0], key[1], key[3], key[4]), [])
 
     def _without_run(self, key: NaturalKey) -> list[RecordedRef]:
         if self._by_place is None:

@@ -5,6 +5,7 @@ from django.test import Client
 
 from measurements.models import Query, QueryNote, Result
 from measurements.selectors.frames import analysis_frame
+from measurements.services.assays import add_assay
 from measurements.services.queries import open_query
 from measurements.services.results import laboratory_of, record_results
 from measurements.services.visits import lock_visit, record_attendance
@@ -63,6 +64,23 @@ def test_a_replaced_value_is_not_corrected_a_second_time(bench):
     late = bench.post([IL6 | FIX | {"value": "3", "corrects": first}])
     assert (late.status_code, late.json()["errors"][0]["code"]) == (422, "corrects_unknown")
     assert current().value_as_sent == "2"
+
+
+def test_a_file_sent_again_after_its_assay_was_described_makes_no_second_results(bench):
+    bench.post([IL6])
+    add_assay(
+        trial=bench.trial,
+        laboratory=bench.laboratory,
+        biomarker=bench.trial.biomarkers.get(code="IL6"),
+        code="il6-elisa",
+        unit="pg/mL",
+        by=PLATFORM,
+    )
+    assert bench.post([IL6]).json()["unchanged"] == 1
+    assert bench.post([IL6 | FIX | {"value": "2"}]).json()["corrected"] == 1
+    assert analysed(bench) == [2.0]
+    assert not Query.objects.exists()
+    assert current().assay is None, "a correction keeps the assay"
 
 
 def test_a_correction_keeps_the_days_it_does_not_send(bench):

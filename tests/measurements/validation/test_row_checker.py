@@ -137,6 +137,21 @@ def test_another_run_or_replicate_is_another_result(trial: Reference) -> None:
     assert astuple(checked.counts) == (2, 2, 0, 0, 0, 0)
 
 
+@pytest.mark.parametrize("assay", [None, "elisa"])
+def test_a_row_without_assay_is_no_second_result_when_assays_were_described_meanwhile(
+    trial: Reference, assay: str | None
+) -> None:
+    trial = replace(trial, recorded={(KEY[0], KEY[1], assay, None, 1): trial.recorded[KEY]})
+    again = RECORDED | {"value": "1.80"}
+    assert check(trial, again).counts.unchanged == 1
+    assert codes(check(trial, RECORDED)) == ["differs_from_recorded"]
+    correction = check(trial, RECORDED | {"status": "corrected", "reason": "Dilution"})
+    assert (correction.counts.corrected, correction.accepted[0].supersedes) == (1, 900)
+    dated = check(trial, again | {"performed_on": "2026-11-22"})
+    assert dated.counts.created == (assay is not None), "the day says which assay is meant"
+    assert check(trial, again | {"assay": "luminex"}).counts.created == 1, "the row says which assay is meant"
+
+
 def test_final_value_follows_a_preliminary_one(trial: Reference) -> None:
     preliminary = {KEY: replace(trial.recorded[KEY], status="preliminary")}
     checked = check(replace(trial, recorded=preliminary), RECORDED)
