@@ -130,7 +130,8 @@ def _record(delivery: _Delivery) -> Answer:
         _require_correction(delivery, known, checked)
     status = _status(checked)
     if status == 422 or delivery.options.dry_run:
-        return Answer(422 if status == 422 else 200, _body(delivery, checked, known.data_version, None))
+        said = _report(delivery, checked)
+        return Answer(422 if status == 422 else 200, _body(delivery, checked, known.data_version, said))
     return _store(delivery, known, checked, status)
 
 
@@ -175,18 +176,19 @@ def _status(checked: Checked) -> int:
 
 def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> Answer:
     with audit.transaction(by=delivery.by) as event:
-        submission = _submission(delivery, checked)
+        said, written = _report(delivery, checked), _written(checked)
+        submission = _submission(delivery, checked, said)
         _keep_file(submission, delivery)
         stored = store_rows(submission, checked, known.recorded)
         settle_held_rows(submission, checked, known.reference, delivery.released)
-        _require_still_open(checked)
+        _require_still_open(written)
         version = _data_version(delivery.trial, known)
         if stored.changes_analysis:
-            ask_about_several_values(submission, _written(checked))
-            if any(row.replicate > 1 or row.disposition == "corrected" for row in checked.accepted):
+            ask_about_several_values(submission, written)
+            if any(row.replicate > 1 or row.disposition == "corrected" for row in written):
                 ask_about_replicates(submission)
             version = mark_data_changed(delivery.trial)
-        body = _body(delivery, checked, version, submission)
+        body = _body(delivery, checked, version, said, submission)
         if delivery.key is not None:
             keep_answer(delivery.key, status, body)
         _announce(submission)
@@ -211,7 +213,7 @@ def _announce(submission: Submission) -> None:
     announce(Webhook.Event.SUBMISSION_COMPLETED, trial=submission.trial, laboratory=submission.laboratory, data=told)
 
 
-def _submission(delivery: _Delivery, checked: Checked) -> Submission:
+def _submission(delivery: _Delivery, checked: Checked, said: dict[str, Any]) -> Submission:
     runs = {row.run for row in checked.accepted}
     days = {row.performed_on for row in checked.accepted}
     counts = checked.counts
@@ -228,7 +230,7 @@ def _submission(delivery: _Delivery, checked: Checked) -> Submission:
         corrected=counts.corrected,
         held=counts.held,
         rejected=counts.rejected,
-        report=_report(delivery, checked),
+        report=said,
     )
 
 
@@ -262,9 +264,9 @@ def _written(checked: Checked) -> list[AcceptedRow]:
     return [row for row in checked.accepted if row.disposition in {"created", "corrected"}]
 
 
-def _require_still_open(checked: Checked) -> None:
+def _require_still_open(written: Sequence[AcceptedRow]) -> None:
     """Hold what is recorded of the visits written to till commit: their locks come before this batch or after it."""
-    places = ((row.participant_pk, row.visit_pk) for row in _written(checked))
+    places = ((row.participant_pk, row.visit_pk) for row in written)
     visits = sorted({(participant, visit) for participant, visit in places if participant and visit})
     with connection.cursor() as cursor:
         cursor.execute(
@@ -286,7 +288,9 @@ def _data_version(trial: Trial, known: Known) -> int:
     return int(version)
 
 
-def _body(delivery: _Delivery, checked: Checked, version: int, submission: Submission | None) -> dict[str, Any]:
+def _body(
+    delivery: _Delivery, checked: Checked, version: int, said: dict[str, Any], submission: Submission | None = None
+) -> dict[str, Any]:
     counts = checked.counts
     return {
         "submission": str(submission.reference) if submission else None,
@@ -298,7 +302,7 @@ def _body(delivery: _Delivery, checked: Checked, version: int, submission: Submi
         "rejected": counts.rejected,
         "dry_run": delivery.options.dry_run,
         "data_version": version,
-        **_report(delivery, checked),
+        **said,
     }
 
 
