@@ -30,6 +30,8 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _HIDDEN = re.compile(rb"<(?:\w+:)?(?:row|col)\b[^<>]*\shidden=[\"'](?:1|true)")
+_PERCENTAGES = re.compile(rb"numFmtId=[\"'](?:9|10)[\"']|formatCode=[^>]*%")
+_LITERAL = re.compile(r'"[^"]*"|\\.')
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s")
 
 
@@ -47,7 +49,8 @@ def read_workbook(content: bytes, sheet: str = "") -> Table:
     """The table of a sheet, the first one where none is named.
 
     Texts stay as they were typed; numbers are written with up to 15 significant digits, which is what Excel itself
-    keeps; dates become ISO 8601. A formula gives its last calculated value, and itself where there is none.
+    keeps, percentages as they are seen; dates become ISO 8601. A formula gives its last calculated value, and itself
+    where there is none.
 
     Raises `PayloadRefused` (413 `too_large`, `too_many_rows` or `too_many_columns`, 422 `workbook_refused`,
     `sheet_unknown` or `field_missing`).
@@ -118,7 +121,11 @@ def _table(content: bytes, wanted: str, parts: Mapping[str, bytes]) -> Table:
     sheet = book[name]
     part = parts.get(str(sheet._worksheet_path).lstrip("/"), b"")
     has_formulas = _FORMULA.search(part) is not None
-    source = _with_formulas(sheet, opened(content, data_only=False)[name]) if has_formulas else _plain(sheet)
+    has_percentages = any(_PERCENTAGES.search(style) for path, style in parts.items() if path.endswith("styles.xml"))
+    if has_formulas:
+        source = _with_formulas(sheet, opened(content, data_only=False)[name])
+    else:
+        source = _as_seen(sheet) if has_percentages else _plain(sheet)
     lines = _lines(source)
     told = {
         "formulas": has_formulas,
@@ -155,6 +162,20 @@ def _plain(sheet: Any) -> Iterator[Sequence[Any]]:
     return sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True)  # type: ignore[no-any-return]  # untyped library
 
 
+def _as_seen(sheet: Any) -> Iterator[Sequence[Any]]:
+    """The values of each line, with percentages: slower, because every cell is asked for its format."""
+    sheet.reset_dimensions()
+    return ([_seen(cell) for cell in cells] for cells in sheet.iter_rows(max_col=MOST_COLUMNS + 1))
+
+
+def _seen(cell: Any) -> Any:
+    """The value of a cell; 45% as that text. Excel keeps 0.45 of it, which beside the unit % would be another value."""
+    value = cell.value
+    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _LITERAL.sub("", cell.number_format):
+        return f"{100 * value:.15g}%"
+    return value
+
+
 def _with_formulas(calculated: Any, written: Any) -> Iterator[Sequence[Any]]:
     """The values of each line; a formula that was never calculated stands for itself."""
     calculated.reset_dimensions()
@@ -166,7 +187,7 @@ def _with_formulas(calculated: Any, written: Any) -> Iterator[Sequence[Any]]:
 def _calculated(cell: Any, formula: Any) -> Any:
     """The value of a cell. An empty text, which a formula may well give, comes with the type of texts."""
     if cell.value is not None or formula is None or getattr(cell, "data_type", "") in {"s", "str"}:
-        return cell.value
+        return _seen(cell)
     return formula if isinstance(formula, str) else str(getattr(formula, "text", None) or "=TABLE()")
 
 

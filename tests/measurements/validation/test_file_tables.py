@@ -130,6 +130,22 @@ def test_numbers_of_a_workbook_have_the_digits_that_excel_keeps(number: float) -
     assert len((cell or "").split("e")[0].replace("-", "").replace(".", "").strip("0")) <= 15
 
 
+@pytest.mark.parametrize("is_calculated", [False, True])
+def test_percentages_of_a_workbook_are_read_as_they_are_seen(is_calculated: bool) -> None:
+    file = io.BytesIO()
+    book = NewWorkbook(file)
+    sheet = book.add_worksheet()
+    cells = ((0.45, "0%"), (0.07, "0.00%"), (45, '0"%"'), (45, "0\\%"), (1234.5, "#,##0.0"), (1, "General"))
+    for at, (number, number_format) in enumerate(cells):
+        shape = book.add_format({"num_format": number_format})
+        if is_calculated:
+            sheet.write_formula(0, at, f"={number}", shape, number)
+        else:
+            sheet.write_number(0, at, number, shape)
+    book.close()
+    assert read_file("r.xlsx", file.getvalue()).lines[0].cells == ("45%", "7%", "45", "45", "1234.5", "1")
+
+
 def test_formulas_give_what_was_calculated_and_themselves_where_nothing_was() -> None:
     file = io.BytesIO()
     book = NewWorkbook(file)
