@@ -13,11 +13,12 @@ from django.utils import timezone
 from demo.calm_sleep import RECRUITING_FOR_DAYS
 from measurements.services.sandbox import ready_sandbox
 from studyplatform.demonstration import calm_sleep, published
+from studyplatform.demonstration.bench import set_up_bench
 from studyplatform.demonstration.conduct import conduct
 from studyplatform.demonstration.laboratory import Poster, Row
 from studyplatform.demonstration.people import PLATFORM, join, make_people, make_personal_tokens, sign_ins
 from studyplatform.demonstration.plates import describe_plates
-from trials.models import Trial
+from trials.models import Laboratory, Trial
 from trials.services.credentials import create_laboratory_credential
 from trials.services.people import add_laboratory
 
@@ -86,6 +87,7 @@ def _follow(trial: Trial, poster: Poster) -> int:
     stored = sum(poster.post(trial.slug, list(rows), run=run) for run, rows in deliveries)
     conduct(trial, calm_sleep.treated(enrolled), [each.participant for each in enrolled], today)
     describe_plates(trial, today)
+    set_up_bench(trial, Laboratory.objects.get(code=LABORATORY[0]), enrolled)
     calm_sleep.withdraw(enrolled)
     return stored
 
