@@ -86,6 +86,7 @@ class Destination(NamedTuple):
 
 TRIAL = "trial"
 DATA = "data"
+LAB = "laboratory"
 RESULTS = "results"
 SETUP = "setup"
 DESTINATIONS: Sequence[Destination] = (
@@ -149,36 +150,36 @@ DESTINATIONS: Sequence[Destination] = (
         needs=Permission.PARTICIPANT_VIEW,
     ),
     Destination(
-        DATA,
+        LAB,
         "specimens",
         gettext_lazy("Specimens"),
         ("specimen", "specimen-register", "specimen-scan", "specimen-labels"),
         needs=Permission.SPECIMEN_VIEW,
     ),
-    Destination(DATA, "specimen-worklist", gettext_lazy("Awaited specimens"), needs=Permission.SPECIMEN_VIEW),
+    Destination(LAB, "specimen-worklist", gettext_lazy("Awaited specimens"), needs=Permission.SPECIMEN_VIEW),
     Destination(
-        DATA, "shipments", gettext_lazy("Shipments"), ("shipment", "shipment-send"), needs=Permission.SPECIMEN_VIEW
+        LAB, "shipments", gettext_lazy("Shipments"), ("shipment", "shipment-send"), needs=Permission.SPECIMEN_VIEW
     ),
-    Destination(DATA, "held-rows", gettext_lazy("Rows that wait"), ("held-row",), needs=Permission.SPECIMEN_MANAGE),
     Destination(
-        DATA,
+        LAB,
         "submissions",
         gettext_lazy("Lab submissions"),
         ("submission", "upload-new", "upload"),
         needs=Permission.RESULT_VIEW,
     ),
+    Destination(LAB, "held-rows", gettext_lazy("Rows that wait"), ("held-row",), needs=Permission.SPECIMEN_MANAGE),
     Destination(
-        DATA,
+        LAB,
         "plates",
         gettext_lazy("Plates"),
         ("plate", "control-materials", "control-material", "plate-layouts", "plate-layout"),
         needs=Permission.RESULT_VIEW,
     ),
+    Destination(LAB, "drift", gettext_lazy("Assay drift"), needs=Permission.RESULT_VIEW),
     Destination(RESULTS, "flow", gettext_lazy("Participant flow")),
     Destination(RESULTS, "recruitment", gettext_lazy("Recruitment")),
     Destination(RESULTS, "effects", gettext_lazy("Effects")),
     Destination(RESULTS, "baseline-table", gettext_lazy("Baseline table")),
-    Destination(RESULTS, "drift", gettext_lazy("Assay drift"), needs=Permission.RESULT_VIEW),
     Destination(RESULTS, "exports", gettext_lazy("Exports"), needs=Permission.EXPORT),
     Destination(
         SETUP, "protocol", gettext_lazy("Protocol"), ("trial-life", "unblindings", "rehearsals", "trial-revise")
@@ -441,6 +442,7 @@ def trial_navigation(context: Context) -> list[dict[str, Any]]:
         headings = {
             TRIAL: str(trial.title),
             DATA: pgettext("navigation", "Data"),
+            LAB: pgettext("navigation", "Laboratory"),
             RESULTS: gettext("Results"),
             SETUP: gettext("Setup"),
         }

@@ -25,4 +25,7 @@
     event.preventDefault();
     location.assign(`${signIn}?next=${encodeURIComponent(location.pathname + location.search)}`);
   });
+
+  // The navigation is longer than most screens: the page that is shown stands in sight.
+  document.querySelector(".navigation [aria-current]")?.scrollIntoView({ block: "nearest" });
 })();
