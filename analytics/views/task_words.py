@@ -64,6 +64,6 @@ def _words(task: Task) -> str:
         ),
         "queries_to_answer": ngettext("%(n)d query to answer", "%(n)d queries to answer", n),
         "queries_to_close": ngettext("%(n)d answered query to close", "%(n)d answered queries to close", n),
-        "held_rows": ngettext("%(n)d held row of a laboratory", "%(n)d held rows of laboratories", n),
+        "held_rows": ngettext("%(n)d row of a laboratory waits", "%(n)d rows of laboratories wait", n),
     }
     return words[task.kind] % {"n": n}

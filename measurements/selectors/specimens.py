@@ -49,8 +49,13 @@ class SpecimenWish:
 
 
 def specimens_listed(by: Actor, trial: Trial, wish: SpecimenWish) -> QuerySet[Specimen, Any]:
-    """Return the specimens that `by` may see and wishes for, each with `waits_since`."""
+    """Return the specimens that `by` may see and wishes for, each with `waits_since`.
+
+    What holds the answers of a questionnaire is no tube: it is listed only where its kind is wished for.
+    """
     found = specimens_visible_to(by, trial, awaiting_results=wish.awaiting).select_related("participant__site")
+    if wish.kind != QUESTIONNAIRE:
+        found = found.exclude(specimen_type=QUESTIONNAIRE)
     narrowed = {
         "visit__code": wish.visit,
         "specimen_type": wish.kind,

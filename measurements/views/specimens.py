@@ -224,7 +224,8 @@ def specimen(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     if step in acts and made[step].is_valid() and accepted(made[step], acts[step]):
         messages.success(request, _("Saved."))
         return redirect("specimen", slug=slug, number=number)
-    [line] = specimen_lines(trial, list(specimens_listed(by, trial, SpecimenWish()).filter(pk=known.pk)))
+    listed = specimens_listed(by, trial, SpecimenWish(kind=known.specimen_type)).filter(pk=known.pk)
+    [line] = specimen_lines(trial, list(listed))
     site = known.participant.site
     context = {
         "trial": trial,

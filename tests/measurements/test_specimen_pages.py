@@ -13,6 +13,7 @@ from measurements.models import HeldRowOutcome, Result, Shipment, Specimen
 from measurements.services.specimens import Facts, correct_times, note_specimen, part_specimen
 from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import Bench
+from trials import audit
 from trials.errors import RuleBroken
 from trials.models import AuditEvent
 from trials.services.lifecycle import change_data_state
@@ -251,8 +252,20 @@ def test_rows_that_wait_are_counted_for_who_may_settle_them(bench, manager, sign
     bench.post([IL6], query="?unknown_specimen=hold")
     assert "1 row of the trial waits" in text(manager.get("/trials/t/"))
     home = text(manager.get("/"))
-    assert "1 held row of a laboratory" in home
+    assert "1 row of a laboratory waits" in home
     assert 'href="/trials/t/held-rows/"' in home
     monitor = signed_in(make_member(bench.trial, "monitor"))
     assert "of the trial waits" not in text(monitor.get("/trials/t/"))
     assert "held row" not in text(monitor.get("/"))
+
+
+def test_what_holds_a_questionnaires_answers_is_no_tube_in_the_list(bench, manager) -> None:
+    known = serum(bench)
+    sheet = Specimen(trial=known.trial, participant=known.participant, visit=known.visit, specimen_type="questionnaire")
+    sheet.identifier = "Q-1"
+    with audit.transaction(by=PLATFORM) as event:
+        sheet.save()
+        event.record("specimen.registered", trial=known.trial, target=sheet)
+    assert "Q-1" not in text(manager.get("/trials/t/specimens/"))
+    assert "Q-1" in text(manager.get("/trials/t/specimens/?type=questionnaire"))
+    assert manager.get(f"/trials/t/specimens/{sheet.pk}/").status_code == 200
