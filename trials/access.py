@@ -241,6 +241,11 @@ def sites_where(by: Actor, permission: Permission, trial: Trial) -> set[int]:
     return {site.pk for site in trial.sites.all() if has_permission(by, permission, trial, site=site)}
 
 
+def at_every_site(by: Actor, permission: Permission, trial: Trial) -> bool:
+    """Return whether `by` has this permission at all sites, as it takes for what reaches all of them."""
+    return sites_where(by, permission, trial) >= {site.pk for site in trial.sites.all()}
+
+
 def may_name_arms(by: Actor, trial: Trial) -> bool:
     """Return whether arms may be named: in a draft, which nobody is allocated by, and to those who see allocations."""
     return trial.status == Trial.Status.DRAFT or bool(

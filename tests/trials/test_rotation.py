@@ -19,7 +19,7 @@ from trials.services.credentials import (
     revoke_laboratory_credential,
     rotate_laboratory_credential,
 )
-from trials.services.people import add_laboratory, end_delivery
+from trials.services.people import add_laboratory, end_delivery, grant_role
 from trials.tokens import digest
 
 pytestmark = pytest.mark.django_db
@@ -110,6 +110,18 @@ class TestRotation:
             rotate_laboratory_credential(credential=made(laboratory, other)[0], trial=trial, by=manager)
         with pytest.raises(NotAllowed):
             rotate_laboratory_credential(credential=shared, trial=trial, by=make_member(trial, "monitor"))
+
+    def test_who_is_bound_to_a_site_makes_none_that_reaches_others(self, trial, laboratory):
+        bound = make_member(trial, "lab_manager", "leeds")
+        asked = {"laboratory": laboratory, "trials": [trial], "name": "Robot", "scopes": ["results:read"], "by": bound}
+        with pytest.raises(NotAllowed, match="reaches every site"):
+            create_laboratory_credential(**asked)
+        with pytest.raises(NotAllowed, match="reaches every site"):
+            rotate_laboratory_credential(credential=made(laboratory, trial)[0], trial=trial, by=bound)
+        in_sandbox, _ = create_laboratory_credential(**asked, is_sandbox=True)
+        rotate_laboratory_credential(credential=in_sandbox, trial=trial, by=bound)
+        grant_role(trial=trial, user=bound.user, role="lab_manager", by=PLATFORM, site=trial.sites.get(code="ghent"))
+        create_laboratory_credential(**asked)
 
     def test_the_trail_says_who_rotated_what_and_never_the_token(self, trial, laboratory):
         old, old_token = made(laboratory, trial)

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from trials import audit
-from trials.access import Actor, is_current, require
+from trials.access import Actor, at_every_site, is_current, require
 from trials.errors import InConflict, NotAllowed, NotFound, RuleBroken
 from trials.models import Laboratory, LaboratoryCredential, PersonalToken, Trial, User
 from trials.permissions import LABORATORY_SCOPES, PERSONAL_SCOPES, Permission
@@ -34,12 +34,12 @@ def create_laboratory_credential(
 ) -> tuple[LaboratoryCredential, str]:
     """Make a laboratory's token for these trials; return it with the text that is shown once.
 
-    Raises RuleBroken for a laboratory that does not deliver to each of them, unknown scopes, or an end in the past;
+    It reaches every site, and so must whoever makes it; one for the sandbox reaches none. Raises RuleBroken for a laboratory that does not deliver to each of them, unknown scopes, or an end in the past;
     InConflict where the form of this `key` was sent before.
     """
     with audit.transaction(by=by) as event:
         for trial in trials:
-            require(by, Permission.LABORATORY_MANAGE, trial)
+            _require_reach(trial, by, is_sandbox=is_sandbox)
         _check_delivers(laboratory, trials)
         _check_scopes(scopes, LABORATORY_SCOPES)
         _check_end(expires_at)
@@ -80,6 +80,7 @@ def rotate_laboratory_credential(
     with audit.transaction(by=by) as event:
         require(by, Permission.LABORATORY_MANAGE, trial)
         old = LaboratoryCredential.objects.select_for_update(no_key=True, of=("self",)).get(pk=credential.pk)
+        _require_reach(trial, by, is_sandbox=old.is_sandbox)
         trials = _trials_managed(old, trial, by)
         _check_rotation(old, overlap)
         _check_end(expires_at)
@@ -100,13 +101,24 @@ def rotate_laboratory_credential(
     return successor, token
 
 
+def _require_reach(trial: Trial, by: Actor, *, is_sandbox: bool) -> None:
+    """A token for the trial reads and writes at all sites: nobody hands on more than they have themselves."""
+    require(by, Permission.LABORATORY_MANAGE, trial)
+    if not is_sandbox and not at_every_site(by, Permission.LABORATORY_MANAGE, trial):
+        raise NotAllowed(
+            "not_allowed",
+            "A credential reaches every site, and your role is at one. Ask somebody who manages the laboratories of "
+            "all sites. Nothing was saved.",
+        )
+
+
 def _trials_managed(credential: LaboratoryCredential, trial: Trial, by: Actor) -> list[Trial]:
     trials = list(credential.trials.all())
     if trial not in trials:
         raise _unknown()
     for other in trials:
         try:
-            require(by, Permission.LABORATORY_MANAGE, other)
+            _require_reach(other, by, is_sandbox=credential.is_sandbox)
         except (NotAllowed, NotFound) as refusal:
             raise InConflict(
                 "credential_of_others",
