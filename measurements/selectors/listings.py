@@ -138,7 +138,11 @@ def is_gone(specimen: Specimen) -> bool:
 
 
 def submissions_visible_to(by: Actor, trial: Trial) -> QuerySet[Submission]:
-    """Return deliveries: a laboratory's own; for people those of the trial, or those with rows of their sites only."""
+    """Return deliveries: a laboratory's own; for people those of the trial, or those with rows of their sites only.
+
+    Report and file say every row that was sent, also what was refused, held, or known before. So for those bound to
+    sites every row must have become a value of theirs, unless they sent it themselves.
+    """
     require(by, Permission.RESULT_VIEW, trial)
     found = Submission.objects.filter(trial=trial).select_related("laboratory")
     if by.credential is not None:
@@ -148,7 +152,9 @@ def submissions_visible_to(by: Actor, trial: Trial) -> QuerySet[Submission]:
         return found
     own = Result.objects.filter(submission=OuterRef("pk"), specimen__participant__site__in=sites)
     others = Result.objects.filter(submission=OuterRef("pk")).exclude(specimen__participant__site__in=sites)
-    return found.filter(Q(Exists(own)) & ~Q(Exists(others)))
+    is_all_own = Q(Exists(own), received=F("created") + F("corrected"))
+    is_sent = Q(event__actor_kind="person", event__actor_id=by.id)
+    return found.filter(is_all_own | is_sent, ~Exists(others))
 
 
 def visible_submission(by: Actor, trial: Trial, reference: UUID) -> Submission:

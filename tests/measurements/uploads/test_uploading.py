@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from measurements.models import ColumnMapping, Result, Submission, SubmissionFile, Upload
 from tests.making import make_member
 from tests.measurements.uploads.files import HEADER, cells_of, sheet_of_text, workbook
-from trials.models import AuditEvent
+from trials.models import AuditEvent, Laboratory
 from trials.permissions import Role
 
 ROWS = (HEADER, ("S-1", "IL6", "1.83", "pg/mL"), ("S-2", "CRP", "2.5", "mg/L"))
@@ -228,3 +228,20 @@ def test_a_saved_file_is_read_again_as_it_was(bench, browser):
     content = sheet_of_text(("specimen", "IL-6 (pg/mL)", "x"), ("S-1", "1.8", "a,b,c,d"), separator=";")
     submission = save(browser, uploaded(browser, bench, content))
     assert browser.get(f"{submission}returned/").content.startswith(b"specimen;IL-6 (pg/mL);x;status;")
+
+
+def test_who_is_bound_to_a_site_reads_no_file_that_says_more_than_their_values(bench, signed_in):
+    manager = signed_in(make_member(bench.trial, Role.DATA_MANAGER))
+    here = signed_in(make_member(bench.trial, Role.COORDINATOR, "leeds"))
+    lines = (HEADER, ("S-1", "IL6", "1.83", "pg/mL"), ("S-2", "IL6", "not a number", "pg/mL"))
+    others = save(manager, uploaded(manager, bench, sheet_of_text(*lines)))
+    all_here = save(manager, uploaded(manager, bench, sheet_of_text(HEADER, ("S-1", "CRP", "2.5", "mg/L"))))
+    assert Submission.objects.get(rejected=1).created == 1
+    for page in ("", "file/", "returned/", "report.csv"):
+        assert here.get(f"{others}{page}").status_code == 404
+        assert here.get(f"{all_here}{page}").status_code == 200
+    listed = here.get(f"/trials/{bench.trial.slug}/submissions/").content.decode()
+    assert (others in listed, all_here in listed) == (False, True)
+    own = Laboratory.objects.get(trial=bench.trial).pk
+    sent = uploaded(here, bench, sheet_of_text(*lines[:2], ("S-2", "CRP", "1", "mg/L")), laboratory=own)
+    assert here.get(f"{save(here, sent)}file/").status_code == 200
