@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from measurements.validation.findings import Note, NotedError
 from measurements.validation.measurands import Measurand
-from measurements.validation.values import ParsedValue
+from measurements.validation.values import ParsedValue, parse_value
 
 
 class Quantity(Struct, frozen=True):
@@ -21,7 +21,17 @@ class Quantity(Struct, frozen=True):
 SMALLEST, LARGEST = -18, 21
 """Powers of ten that the column of the canonical value, 22 digits before the point and 18 after it, keeps."""
 
-NOT_DONE = Quantity(None, ParsedValue(None))
+_NOT_DONE = Quantity(None, ParsedValue(None))
+
+
+def not_done(text: str) -> Quantity:
+    """The quantity of a row that says that nothing was measured; a number beside it is not used, and that is said."""
+    try:
+        has_number = parse_value(text).number is not None
+    except NotedError:
+        return _NOT_DONE
+    meaning = "nothing measured, because the status is not_done"
+    return Quantity(None, ParsedValue(None), remarks=(_read_as(text, meaning),)) if has_number else _NOT_DONE
 
 
 def quantity_of(text: str, parsed: ParsedValue, measurand: Measurand) -> Quantity:

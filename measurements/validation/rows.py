@@ -13,7 +13,7 @@ from measurements.validation.measurands import Measurand, Measurands, Resolved
 from measurements.validation.nearness import LOOKUPS, Nearness
 from measurements.validation.outcomes import DEFAULTS, AcceptedRow, Checked, Counts, NewSpecimen, Options
 from measurements.validation.places import Place, Places
-from measurements.validation.quantities import NOT_DONE, Quantity, quantity_of
+from measurements.validation.quantities import Quantity, not_done, quantity_of
 from measurements.validation.reference import NaturalKey, Reference, Status
 from measurements.validation.sent import FIELDS, RowAsSent
 from measurements.validation.standing import Candidate, Records
@@ -296,9 +296,8 @@ def _replicate(text: str) -> int:
 def _quantity(row: RowAsSent, resolved: Resolved, problems: _Problems) -> Quantity | None:
     """The quantity of a row; what can be said of its value is said even where its biomarker is unknown."""
     if row.status is not None and row.status.strip() == "not_done":
-        cleaned(row.value or "", "value")
         cleaned(row.unit or "", "unit")
-        return NOT_DONE
+        return not_done(cleaned(row.value or "", "value"))
     parsed = problems.attempt(parse_value, row.value)
     unit_problem = resolved.unit_problem
     if unit_problem is not None and not _needless(unit_problem, row, parsed is None or parsed.number is None):

@@ -199,6 +199,12 @@ def test_not_done_needs_a_reason_and_no_value(trial: Reference) -> None:
         None,
         "Haemolysed",
     )
+    assert codes(check(trial, not_done | {"value": "---"})) == []
+    beside = check(trial, not_done | {"value": "1.83", "unit": "pg/mL"})
+    assert beside.accepted[0].canonical_value is None
+    assert [each.message.partition(" Nothing")[0] for each in beside.warnings] == [
+        '"1.83" was read as nothing measured, because the status is not_done.'
+    ]
 
 
 def test_mark_below_range_takes_the_assays_limit(trial: Reference) -> None:
