@@ -66,6 +66,23 @@ AFTER_CONTROLLED_COMPARISON: Final = NotEstimable(
     "randomized; the comparison ends with the visit before cross-over.",
 )
 ONE_CLUSTER: Final = NotEstimable("one_cluster", "Fewer than two independent trials or groups contribute.")
+TOO_FEW_DETECTED: Final = NotEstimable(
+    "too_few_detected", "Too few values were detected for their distribution to be described."
+)
+NO_VARIATION_DETECTED: Final = NotEstimable("no_variation_detected", "All detected values are equal.")
+TREATMENT_ALIASED: Final = NotEstimable(
+    "treatment_aliased",
+    "Assignment made no difference to the treatment received, so the effect of receiving it is not determined.",
+)
+MEDIATOR_ALIASED: Final = NotEstimable(
+    "mediator_aliased", "The mediator cannot be told apart from the arm or a covariate."
+)
+INTERACTION_ALIASED: Final = NotEstimable(
+    "interaction_aliased", "The effect of the arm cannot be told apart from its change with the moderator."
+)
+TOO_FEW_IMPUTATIONS: Final = NotEstimable(
+    "too_few_imputations", "Fewer than two imputed sets of data give an estimate."
+)
 
 REASONS: Final[Mapping[str, NotEstimable]] = {
     reason.code: reason
@@ -89,6 +106,12 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         RANDOMIZED_IN_GROUPS,
         AFTER_CONTROLLED_COMPARISON,
         ONE_CLUSTER,
+        TOO_FEW_DETECTED,
+        NO_VARIATION_DETECTED,
+        TREATMENT_ALIASED,
+        MEDIATOR_ALIASED,
+        INTERACTION_ALIASED,
+        TOO_FEW_IMPUTATIONS,
     )
 }
 """Every reason the engine can give, by code."""

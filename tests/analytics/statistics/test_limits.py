@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from analytics.statistics.ancova import ancova_design
 from analytics.statistics.estimate import ARM_EMPTY
+from analytics.statistics.least_squares import covariance, fit_least_squares
 from analytics.statistics.limits import Share, decide, estimate_detection, fisher_p, newcombe_interval
+from analytics.statistics.outcome import paired_values
+
+
+def half_the_limit(pairs, *, mark_censored_baseline=False):
+    """What the platform never does: half the limit in place of every follow-up value below it, least squares."""
+    design = ancova_design(pairs, mark_censored_baseline=mark_censored_baseline)
+    halved = np.where(pairs.follow_up_censored, pairs.follow_up - math.log(2), pairs.follow_up)
+    fit = fit_least_squares(design.columns, halved)
+    column = design.arm_column("treatment")
+    return {"estimate": fit.coefficients[column], "se": math.sqrt(covariance(fit, "model")[column, column])}
 
 
 @pytest.mark.parametrize(
@@ -84,3 +98,16 @@ def test_five_participants_by_hand(five_participants):
 def test_an_arm_without_values(five_participants):
     data = five_participants(follow_up=np.array([np.nan, np.nan, 4.0, 6.0, 8.0]))
     assert estimate_detection(data, "treatment").not_estimable is ARM_EMPTY
+
+
+@pytest.mark.parametrize("kind", ["single", "by_clinic"])
+def test_half_an_imposed_limit(crp_with_limit, expected, close, kind):
+    wanted = expected("s13b_lod_crp_artificial")[kind]["half_lod"]
+    close(half_the_limit(paired_values(crp_with_limit(kind))), wanted, 1e-9)
+
+
+@pytest.mark.parametrize(("biomarker", "floors"), [("il6", (4.9, 6.9)), ("tnf", (1.2, 6.9))])
+def test_half_the_limit_of_the_real_cytokines(opt_rows, make_outcome, expected, close, biomarker, floors):
+    wanted = expected("s13_lod_opt_il6")[biomarker]["half_lod_ols_arm"]
+    data = make_outcome(opt_rows, f"{biomarker}_base", f"{biomarker}_fu", floors=floors)
+    close(half_the_limit(paired_values(data), mark_censored_baseline=True), wanted, 1e-9)

@@ -23,7 +23,7 @@ STATUS = {
     "s12b_meta_raudenbush1985": "awaits method pooling",
     "s13_lod_opt_il6": "tested in test_tobit",
     "s13b_lod_crp_artificial": "tested in test_tobit",
-    "s14_lod_nada": "awaits method regression_on_order_statistics",
+    "s14_lod_nada": "tested in test_regression_on_order_statistics",
     "s15_padjust": "tested in test_multiplicity",
     "s16_rubin": "awaits method multiple_imputation",
     "s17_rbmi_antidepressant": "awaits method reference_based_imputation",
@@ -38,8 +38,6 @@ STATUS = {
 PARTS_AWAITED = {
     "s01_ancova_opt_crp": ("change_log", "welch_post_log", "mann_whitney", "arm_by_baseline", "arm_by_clinic", "lin"),
     "s03_ppc_g_morris": ("pooled_reml_wald", "pooled_fe_becker"),
-    "s13_lod_opt_il6": ("half_lod_ols_arm",),
-    "s13b_lod_crp_artificial": ("ros", "km", "half_lod"),
 }
 """Numbers inside tested cases that no test compares yet."""
 
