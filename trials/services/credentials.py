@@ -34,8 +34,9 @@ def create_laboratory_credential(
 ) -> tuple[LaboratoryCredential, str]:
     """Make a laboratory's token for these trials; return it with the text that is shown once.
 
-    It reaches every site, and so must whoever makes it; one for the sandbox reaches none. Raises RuleBroken for a laboratory that does not deliver to each of them, unknown scopes, or an end in the past;
-    InConflict where the form of this `key` was sent before.
+    It reaches every site, and so must whoever makes it; one for the sandbox reaches none. Raises NotAllowed for who is
+    bound to a site; RuleBroken for a laboratory that does not deliver to each of the trials, unknown scopes, or an end
+    in the past; InConflict where the form of this `key` was sent before.
     """
     with audit.transaction(by=by) as event:
         for trial in trials:
