@@ -1,4 +1,4 @@
-"""CALM-Sleep's tubes: extra serum for the antibody assay, in two parcels; a file whose rows wait; a random layout."""
+"""CALM-Sleep's tubes: saliva for an antibody assay, in parcels; a file whose rows wait; a random layout."""
 
 from datetime import datetime, time, timedelta
 
@@ -23,11 +23,10 @@ from trials.permissions import Role
 BIOMARKER = "EBVVCA"
 UNIT = "{titer}"
 TUBES_OF = 18
-"""So many who were randomized last gave another tube at baseline."""
+"""So many who were randomized last gave saliva at baseline."""
 NEXT_TO_COME = 80
 """Order of randomization of the one who is due: tubes are labelled, nothing is drawn."""
-# Two ids with letters read wrongly: no such specimen is registered.
-FILE = f"specimen,biomarker,value,unit\nH7KQ-2MXA,{BIOMARKER},160,{UNIT}\nH7KQ-2MXB,{BIOMARKER},320,{UNIT}\n"
+SALIVA = "saliva"
 
 
 def set_up_bench(trial: Trial, laboratory: Laboratory, enrolled: list[Enrolled]) -> None:
@@ -42,7 +41,7 @@ def set_up_bench(trial: Trial, laboratory: Laboratory, enrolled: list[Enrolled])
             participant=enrolled[NEXT_TO_COME - 1].participant, visit=trial.visits.get(code="six_months"), by=PLATFORM
         )
         _draw_layout(trial, laboratory)
-        _upload(trial, laboratory)
+        _upload(trial, laboratory, tubes)
 
 
 def _tube(trial: Trial, each: Enrolled) -> Specimen:
@@ -51,6 +50,7 @@ def _tube(trial: Trial, each: Enrolled) -> Specimen:
         participant=each.participant,
         visit=trial.visits.get(code="baseline"),
         identifier=new_identifier(),
+        specimen_type=SALIVA,
         drawn_at=datetime.combine(day, time(9), tzinfo=timezone.get_current_timezone()),
         by=PLATFORM,
     )
@@ -91,14 +91,16 @@ def _draw_layout(trial: Trial, laboratory: Laboratory) -> None:
     draw_plate_layout(assay=assay, name="EBV, tubes that arrived", form=Form(), only_received=True, by=PLATFORM)
 
 
-def _upload(trial: Trial, laboratory: Laboratory) -> None:
-    """The laboratory's manager uploads a file with two specimens that the trial does not know."""
+def _upload(trial: Trial, laboratory: Laboratory, tubes: list[Specimen]) -> None:
+    """The laboratory's manager uploads a file in which two ids are read wrongly: no such specimen is known."""
+    misread = [f"{each.identifier[:-1]}{'7' if each.identifier[-1] != '7' else '9'}" for each in tubes[:2]]
+    rows = [f"{each},{BIOMARKER},{value},{UNIT}\n" for each, value in zip(misread, (160, 320), strict=True)]
     manager = Actor(user=User.objects.get(email=email_of(str(Role.LAB_MANAGER))))
     upload = stage_upload(
         trial=trial,
         laboratory=laboratory,
         name="ebv-run-3.csv",
-        content=FILE.encode(),
+        content="".join(["specimen,biomarker,value,unit\n", *rows]).encode(),
         options=Options(unknown_specimen="hold"),
         by=manager,
     )

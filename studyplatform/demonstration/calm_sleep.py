@@ -1,6 +1,7 @@
 """CALM-Sleep: simulated people, screened, consented and randomized through the platform's own services."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from analytics.services.registration import register_trial
 from demo import calm_sleep as simulation
 from demo.calm_sleep import ScreenedPerson
+from measurements.catalogue import CATALOGUE
 from measurements.services.assays import Limits, add_assay
 from measurements.services.catalogue import add_biomarkers
 from measurements.services.visits import record_attendance
@@ -30,6 +32,11 @@ CRITERIA = (
 )
 # The laboratory sends its own short name; the platform knows it as an alias.
 CATALOGUE_CODE = {"NK": "NKC"}
+# One site cannot work on fresh blood, so nobody waits for NK cells; antibodies are measured in saliva.
+CHANGED = {
+    "NKC": replace(CATALOGUE["NKC"], is_awaited=False),
+    "EBVVCA": replace(CATALOGUE["EBVVCA"], specimen_type="saliva", loinc=None),
+}
 UNMET = {
     "No insomnia disorder": "insomnia",
     "Anti-inflammatory medication": "infection",
@@ -78,9 +85,8 @@ def make_calm_sleep(today: date) -> Trial:
         recruitment_ends=today.replace(month=12, day=31),
         is_demonstration=True,
     )
-    add_biomarkers(
-        trial=trial, biomarkers=tuple(CATALOGUE_CODE.get(code, code) for code in simulation.MARKERS), by=PLATFORM
-    )
+    codes = (CATALOGUE_CODE.get(code, code) for code in simulation.MARKERS)
+    add_biomarkers(trial=trial, biomarkers=tuple(CHANGED.get(code, code) for code in codes), by=PLATFORM)
     describe_calm_sleep(trial, today)
     add_consent_form(
         trial=trial,
