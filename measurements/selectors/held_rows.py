@@ -12,6 +12,7 @@ from measurements.models import HeldRow, Specimen
 from measurements.selectors.places import sites_open_to
 from measurements.selectors.reference import NEAR_MISSES, reference_for
 from measurements.validation import Options, RowAsSent, check_rows
+from measurements.validation.findings import Finding
 from measurements.validation.nearness import Nearness
 from trials.access import Actor, has_permission, require
 from trials.errors import NotAllowed, NotFound
@@ -108,8 +109,13 @@ def _said_now(trial: Trial, rows: Sequence[HeldRow], sent: dict[int, RowAsSent])
         for row, text in zip(own, texts, strict=True):  # each by itself: a row and its correction may both wait
             errors = check_rows([text], known.reference, Options(dry_run=True)).errors
             if errors:
-                said[row.pk] = errors[0].message
+                said[row.pk] = _said_of_waiting(errors[0])
     return said
+
+
+def _said_of_waiting(error: Finding) -> str:
+    """The checker's sentence without what it advises a sender: the row was sent, and is settled here."""
+    return error.message.split(f" {error.fix}")[0] if error.fix else error.message
 
 
 def rows_as_sent(rows: Iterable[HeldRow]) -> dict[int, RowAsSent]:

@@ -45,10 +45,12 @@ def held_rows(request: HttpRequest, slug: str) -> HttpResponseBase:
     if request.method == "POST":
         return _release(request, trial, _chosen(request))
     page = Paginator(found, PAGE_LENGTH).get_page(request.GET.get("page"))
+    lines = held_lines(trial, list(page.object_list))
     context = {
         "trial": trial,
         "page": page,
-        "lines": held_lines(trial, list(page.object_list)),
+        "lines": lines,
+        "has_ready": any(line.is_ready for line in lines),
         "asked": asked,
         "laboratories": Laboratory.objects.filter(deliveries__trial=trial).distinct().order_by("name"),
         "is_open": trial.data_state == Trial.DataState.OPEN,

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_safe
 
 from measurements.models import SubmissionFile
+from measurements.selectors.held_rows import may_settle
 from measurements.selectors.listings import submissions_visible_to, visible_submission
 from measurements.selectors.uploads import may_open_files, visible_file
 from measurements.selectors.value_history import values_of_submission
@@ -55,6 +56,7 @@ def submission(request: HttpRequest, slug: str, reference: UUID) -> HttpResponse
         "delivery": delivery,
         "file": file if may_open_files(by, trial) else None,
         "report": row_report(delivery.report, request.GET),
+        "may_settle": may_settle(by, trial),
         "values": values_of_submission(delivery)[:SHOWN_VALUES],
     }
     return render(request, "measurements/submission.html", context)
