@@ -11,6 +11,7 @@ from measurements.models import Query, Result, Submission
 from measurements.selectors.sheets import Line, Sheet
 from measurements.services.queries import answer_query
 from measurements.services.results import Answer, laboratory_of, record_results
+from measurements.units import UnitUnknown, parse_unit
 from measurements.validation import Options, Payload, RowAsSent, RunAsSent
 from measurements.validation.typed import ENTERED_IN_ERROR, TypedCell, read_typed
 from trials.access import Actor
@@ -64,12 +65,25 @@ def is_entered_in_error(result: Result) -> bool:
 
 
 def shown_value(result: Result | None) -> str:
-    """Return what a field holds for a result."""
+    """Return what a field holds for a result; with its unit where that is another one than the field shows."""
     if result is None:
         return ""
     if is_entered_in_error(result):
         return _("entered in error")
-    return _("not done") if result.status == Result.Status.NOT_DONE else result.value_as_sent
+    if result.status == Result.Status.NOT_DONE:
+        return _("not done")
+    is_other = is_in_another_unit(result)
+    return f"{result.value_as_sent} {result.unit_as_sent}" if is_other else result.value_as_sent
+
+
+def is_in_another_unit(result: Result) -> bool:
+    """Whether a value was sent in another unit than its biomarker's, so that the number alone would be misread."""
+    if result.unit_as_sent in {"", result.unit}:
+        return False
+    try:
+        return parse_unit(result.unit_as_sent) != parse_unit(result.unit)
+    except UnitUnknown:
+        return True
 
 
 def _is_changed(line: Line, typed: Typed) -> bool:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from measurements.models import IdempotentAnswer, Submission
 from measurements.selectors.grid import Grid, GridCell, GridRow
-from measurements.services.entries import shown_value, status_of
+from measurements.services.entries import is_in_another_unit, shown_value, status_of
 from measurements.services.idempotency import key_of
 from measurements.services.results import Answer, laboratory_of, record_results
 from measurements.validation import Options, Payload, RowAsSent, RunAsSent
@@ -114,7 +114,8 @@ def _unfit(cell: GridCell, text: str) -> str:
     if not text:
         return _("A recorded value cannot be emptied. Type “not done: why”.")
     if not cell.is_open:
-        recorded = f"{shown_value(cell.result)} {cell.result.unit_as_sent}".strip()
+        unit = "" if is_in_another_unit(cell.result) else cell.result.unit_as_sent
+        recorded = f"{shown_value(cell.result)} {unit}".strip()
         return _("%(recorded)s by %(laboratory)s is recorded here already, and is kept.") % {
             "recorded": recorded,
             "laboratory": cell.result.laboratory.name,

@@ -88,9 +88,10 @@ def _recorded(line: Line, *, is_fresh: bool) -> tuple[str, str, str]:
 
 def _implausible(biomarker: Biomarker, result: Result) -> str:
     return _(
-        "%(value)s %(unit)s is outside the usual range (%(range)s %(unit)s). Check the unit, or confirm with a reason."
+        "%(value)s %(sent)s is outside the usual range (%(range)s %(unit)s). Check the unit, or confirm with a reason."
     ) % {
         "value": result.value_as_sent,
+        "sent": readable_unit(result.unit_as_sent),
         "unit": readable_unit(biomarker.unit),
         "range": usual_range(biomarker),
     }

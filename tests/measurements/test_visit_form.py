@@ -8,6 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from measurements.models import Query, Result, Specimen
+from measurements.services.results import laboratory_of, record_results
+from measurements.validation import Payload, RowAsSent, RunAsSent
 from tests.making import PLATFORM, make_member
 from trials import audit
 from trials.models import Attendance, AuditEvent, Trial
@@ -48,6 +50,28 @@ def test_the_form_shows_every_biomarker_with_unit_and_range(coordinator):
     assert "0.05 to 100" in text
     assert "pg/mL" in text
     assert "S-1" in text
+
+
+def test_a_value_that_came_in_another_unit_is_never_shown_without_it(bench, leave, coordinator):
+    rows = [{"specimen": "S-1", "biomarker": "CRP", "value": "0.2", "unit": "mg/dL"}]
+    assert bench.post(rows).status_code == 201
+    by_site = RowAsSent(specimen="S-1", biomarker="IL6", value="0.0018", unit="ng/mL")
+    record_results(
+        trial=bench.trial,
+        laboratory=laboratory_of(PLATFORM, bench.trial),
+        payload=Payload(RunAsSent(), (by_site,)),
+        by=PLATFORM,
+        channel="upload",
+    )
+    for page in (URL, "/trials/t/entry/grid/?visit=baseline&biomarker=IL6&biomarker=CRP&with_all=on&changes=on"):
+        text = coordinator.get(page).content.decode()
+        assert "0.0018 ng/mL" in text
+        assert "0.2 mg/dL" in text
+    leave("IL6", "0.0018 ng/mL")
+    assert Result.objects.count() == 2, "a field that is left as it was changes nothing"
+    assert "is not a number" in leave("IL6", "0.0019 ng/mL", "Misread").content.decode()
+    leave("IL6", "1.9", "Misread")
+    assert Result.objects.latest("id").unit_as_sent == "pg/mL"
 
 
 def test_a_field_is_saved_as_it_is_left(leave):
