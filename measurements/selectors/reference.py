@@ -90,7 +90,7 @@ def reference_for(
         by_participant_visit={place: tuple(ids) for place, ids in found.by_place.items()},
         windows=_windows(visits, found, rows),
         recorded=recorded,
-        held=_held(trial, laboratory, named, rows),
+        held=_held(trial, laboratory, sites, named, rows),
     )
     return Known(reference, version, details)
 
@@ -273,22 +273,28 @@ def _recorded(
 HELD = """
 SELECT h.id, h.row FROM measurements_heldrow h LEFT JOIN measurements_heldrowoutcome o ON o.held_row_id = h.id
 WHERE h.trial_id = %(trial)s AND h.laboratory_id = %(laboratory)s AND h.row ->> 'specimen' = ANY(%(specimens)s)
-  AND (o.id IS NULL OR (o.outcome = 'joined' AND h.row ->> 'specimen' <> ALL(%(known)s))) ORDER BY h.id"""
+  AND (o.id IS NULL OR (o.outcome = 'joined' AND h.row ->> 'specimen' <> ALL(%(known)s)))
+  AND (%(sites)s::bigint[] IS NULL OR coalesce((
+    SELECT p.site_id = ANY(%(sites)s) FROM trials_participant p WHERE p.id = coalesce(
+        (h.row ->> 'participant_pk')::bigint,
+        (SELECT s.participant_id FROM measurements_result r JOIN measurements_specimen s ON s.id = r.specimen_id
+         WHERE r.id = o.result_id))), true))
+ORDER BY h.id"""
 
 
 def _held(
-    trial: Trial, laboratory: Laboratory, named: dict[int, str], rows: Iterable[RowAsSent]
+    trial: Trial, laboratory: Laboratory, sites: Sites, named: dict[int, str], rows: Iterable[RowAsSent]
 ) -> dict[NaturalKey, RecordedRef]:
     """Rows that wait, the newest of each natural key; their specimens may be unknown to the trial.
 
-    One that joined under another specimen's id is among them, so that it is known when it is sent again as it was.
+    Those of participants at other sites are as unknown as their specimens are. One that joined under another specimen's id is among them, so that it is known when it is sent again as it was.
     """
     specimens = sorted({*named.values(), *_texts(rows, "specimen"), *_made_ids(rows)})
     if not specimens:
         return {}
     held = {}
-    scope = {"trial": trial.pk, "laboratory": laboratory.pk, "specimens": specimens, "known": list(named.values())}
-    for key, kept in _all(HELD, scope):
+    scope = {"trial": trial.pk, "laboratory": laboratory.pk, "sites": sites, "specimens": specimens}
+    for key, kept in _all(HELD, scope | {"known": list(named.values())}):
         row = _json(kept)
         value = None if row["canonical_value"] is None else Decimal(row["canonical_value"])
         held[row["specimen"], row["biomarker"], row["assay"], row["run"], row["replicate"]] = RecordedRef(

@@ -163,15 +163,24 @@ def _hold(submission: Submission, rows: Sequence[AcceptedRow]) -> None:
 
 
 def _free_keys(submission: Submission, rows: Sequence[AcceptedRow]) -> dict[int, str]:
-    """The natural keys by row number; where a row of that key was settled, the key of the next one to wait."""
+    """The natural keys by row number; where a row of that key was settled, the key of the next one to wait.
+
+    So it is too where one of a known participant waits and the sender's is of nobody: it is another site's.
+    """
     keys = {row.row: _held_key(row) for row in rows}
+    of_nobody = {row.row for row in rows if row.participant_pk is None}
     own = HeldRow.objects.filter(trial_id=submission.trial_id, laboratory_id=submission.laboratory_id)
-    taken = set(own.filter(natural_key__in=keys.values(), settled__isnull=False).values_list("natural_key", flat=True))
-    while taken:
-        again = {number: hashlib.sha256(key.encode()).hexdigest() for number, key in keys.items() if key in taken}
-        keys |= again
-        found = own.filter(natural_key__in=again.values(), settled__isnull=False)
-        taken = set(found.values_list("natural_key", flat=True))
+    unchecked = keys
+    while unchecked:
+        found = own.filter(natural_key__in=unchecked.values()).values_list("natural_key", "settled", "code")
+        settled = {key for key, outcome, _ in found if outcome is not None}
+        hidden = {key for key, outcome, code in found if outcome is None and code == "trial_locked"}
+        unchecked = {
+            number: hashlib.sha256(key.encode()).hexdigest()
+            for number, key in unchecked.items()
+            if key in settled or (key in hidden and number in of_nobody)
+        }
+        keys |= unchecked
     return keys
 
 

@@ -1,5 +1,6 @@
 """Rows that wait join the results by themselves or by hand, each exactly once, or are dismissed with a reason."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,16 +8,20 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.utils import timezone
+from msgspec.structs import replace
 
 from measurements.models import HeldRow, HeldRowOutcome, Result, Specimen, Submission
 from measurements.selectors.held_rows import held_lines, held_rows_of
 from measurements.services.held_rows import assign_held_row, dismiss_held_row, release_held_rows
+from measurements.services.results import record_results
 from measurements.services.specimens import register_specimen
 from measurements.services.visits import record_attendance
+from measurements.validation import Options, Payload, RowAsSent, RunAsSent
 from tests.making import PLATFORM, make_member
 from tests.measurements.conftest import Bench, make_bench, make_participant
+from trials.access import Actor
 from trials.errors import InConflict, NotAllowed, RuleBroken
-from trials.models import Trial
+from trials.models import Laboratory, Trial
 from trials.services.lifecycle import change_data_state
 
 IL6 = {"specimen": "NEW-1", "biomarker": "IL6", "value": "1.830", "unit": "pg/mL", "run": "plate-7"}
@@ -121,6 +126,31 @@ class TestJoining:
 
 @pytest.mark.django_db
 class TestByHand:
+    @pytest.mark.parametrize("is_released", [False, True])
+    def test_rows_of_other_sites_wait_unseen(self, bench: Bench, is_released: bool) -> None:
+        """A specimen of another site and one of nobody read the same, whatever waits of the former."""
+        own = Laboratory.objects.get(trial=bench.trial)
+        row = RowAsSent(specimen="S-1", biomarker="IL6", value="1.83", unit="pg/mL")
+
+        def sent(specimen: str, by: Actor, value: str, **more: Any) -> dict[str, Any]:
+            rows = (replace(row, specimen=specimen, value=value),)
+            options = Options(unknown_specimen="hold", **more)
+            asked = {"trial": bench.trial, "laboratory": own, "payload": Payload(RunAsSent(), rows), "channel": "form"}
+            body = record_results(**asked, by=by, options=options).body
+            told = json.dumps(body | {"submission": None})
+            return json.loads(told.replace(specimen, "S").replace("S-1", "S"))
+
+        here, there = (make_member(bench.trial, "coordinator", site) for site in ("leeds", "ghent"))
+        change_data_state(trial=bench.trial, to="frozen", reason="Looked at", by=PLATFORM)
+        assert sent("S-1", here, "1.83")["held"] == 1
+        if is_released:
+            change_data_state(trial=bench.trial, to="open", reason="Done", by=PLATFORM)
+            release_held_rows(trial=bench.trial, by=PLATFORM)
+        for more in ({"dry_run": True}, {}, {}):
+            foreign, unknown = (sent(specimen, there, "2", **more) for specimen in ("S-1", "S-7"))
+            assert foreign == unknown
+        assert (foreign["unchanged"], HeldRow.objects.count()) == (1, 3)
+
     def test_a_misspelt_specimen_is_assigned_with_a_reason(self, bench: Bench) -> None:
         register(bench, "SERUM-1")
         held = hold(bench, IL6 | {"specimen": "SERUM-l"})
