@@ -287,7 +287,8 @@ def _held(
 ) -> dict[NaturalKey, RecordedRef]:
     """Rows that wait, the newest of each natural key; their specimens may be unknown to the trial.
 
-    Those of participants at other sites are as unknown as their specimens are. One that joined under another specimen's id is among them, so that it is known when it is sent again as it was.
+    Those of participants at other sites are as unknown as their specimens are. One that joined under another specimen's
+    id is among them, so that it is known when it is sent again as it was.
     """
     specimens = sorted({*named.values(), *_texts(rows, "specimen"), *_made_ids(rows)})
     if not specimens:
