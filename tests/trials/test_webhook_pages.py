@@ -151,3 +151,16 @@ def test_a_laboratory_may_be_chosen_and_an_ended_one_is_shown(trial, browser) ->
     text = browser.get(address).text
     assert ("Ghent Immunology" in text, "Ended" in text) == (True, True)
     assert "Make a new secret" not in browser.get(page_of(webhook)).text
+
+
+def test_a_webhook_of_every_site_is_nothing_for_who_is_bound_to_one(trial, signed_in) -> None:
+    laboratory = add_laboratory(trial=trial, code="ghent", name="Ghent", by=PLATFORM)
+    of_all, _ = add_webhook(trial=trial, url=URL, events=["query.opened"], by=PLATFORM)
+    of_laboratory, _ = add_webhook(trial=trial, url=URL, events=["query.opened"], laboratory=laboratory, by=PLATFORM)
+    bound = signed_in(make_member(trial, "lab_manager", "leeds"))
+    assert [bound.get(page_of(each)).status_code for each in (of_all, of_laboratory)] == [404, 200]
+    present = of_all.secrets.get()
+    assert bound.post(page_of(of_all, "webhook-rotate"), {"replaces": present.pk}).status_code == 404
+    assert list(of_all.secrets.all()) == [present]
+    listed = bound.get(reverse("webhooks", kwargs={"slug": trial.slug})).text
+    assert (page_of(of_all) in listed, page_of(of_laboratory) in listed) == (False, True)

@@ -2,7 +2,7 @@
 
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 
-from trials.access import Actor, require
+from trials.access import Actor, at_every_site, require
 from trials.errors import NotFound
 from trials.models import Trial, User, Webhook, WebhookAttempt, WebhookMessage
 from trials.permissions import ROLE_PERMISSIONS, Permission
@@ -12,10 +12,15 @@ MESSAGE_ORDERS = {"written": "created_at", "event": "type", "state": "state", "a
 
 
 def webhooks_of(trial: Trial, by: Actor) -> QuerySet[Webhook]:
-    """Return the webhooks, those that ended last; each with `waiting`, `failed` and `last_delivered_at`."""
+    """Return the webhooks, those that ended last; each with `waiting`, `failed` and `last_delivered_at`.
+
+    One of the whole trial is told of every site: who is bound to a site neither adds nor sees it, nor its secret.
+    """
     require(by, Permission.LABORATORY_MANAGE, trial)
     state = WebhookMessage.State
     found = Webhook.objects.filter(trial=trial).select_related("laboratory")
+    if not at_every_site(by, Permission.LABORATORY_MANAGE, trial):
+        found = found.exclude(laboratory=None)
     return found.annotate(
         waiting=Count("messages", Q(messages__state=state.WAITING)),
         failed=Count("messages", Q(messages__state=state.FAILED)),
