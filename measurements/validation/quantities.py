@@ -1,6 +1,6 @@
 """From a value and its measurand to the number that is analysed, with what is remarkable about it."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from msgspec import Struct
 
@@ -21,7 +21,15 @@ class Quantity(Struct, frozen=True):
 SMALLEST, LARGEST = -18, 21
 """Powers of ten that the column of the canonical value, 22 digits before the point and 18 after it, keeps."""
 
+_KEPT = Context(prec=LARGEST - SMALLEST + 2)
+_LAST_DIGIT = Decimal(1).scaleb(SMALLEST)
+
 _NOT_DONE = Quantity(None, ParsedValue(None))
+
+
+def as_kept(number: Decimal | None) -> Decimal | None:
+    """A canonical value as the column keeps it: one converted by a molar mass has more digits before it is stored."""
+    return None if number is None else _KEPT.quantize(number, _LAST_DIGIT)
 
 
 def not_done(text: str) -> Quantity:

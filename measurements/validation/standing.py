@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from measurements.validation.findings import Disposition, Note, NotedError
 from measurements.validation.places import Place
-from measurements.validation.quantities import Quantity
+from measurements.validation.quantities import Quantity, as_kept
 from measurements.validation.reference import Key, NaturalKey, RecordedRef, Reference, Status
 from measurements.validation.sent import RowAsSent
 from measurements.validation.status_moves import STATUS_MOVES, Step
@@ -151,7 +151,7 @@ def _is_same(old: RecordedRef, candidate: Candidate) -> bool:
         return True
     parsed = quantity.parsed
     same_mark = old.comparator == parsed.comparator and old.flag == parsed.flag
-    return same_mark and old.value is not None and old.value == quantity.number
+    return same_mark and old.value is not None and as_kept(old.value) == as_kept(quantity.number)
 
 
 def _sent(candidate: Candidate) -> str:

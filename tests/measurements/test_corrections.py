@@ -83,6 +83,14 @@ def test_a_file_sent_again_after_its_assay_was_described_makes_no_second_results
     assert current().assay is None, "a correction keeps the assay"
 
 
+def test_a_converted_value_is_the_same_however_it_is_written(bench):
+    cortisol = {"specimen": "S-1", "biomarker": "CORT", "value": "10.10", "unit": "ug/dL"}
+    assert bench.post([cortisol]).status_code == 201
+    for again in ({"value": "10.1"}, {"value": "101", "unit": "ng/mL"}, {"value": "101.0", "unit": "ug/L"}):
+        assert bench.post([cortisol | again]).json()["unchanged"] == 1
+    assert bench.post([cortisol | {"value": "10.11"}]).status_code == 422
+
+
 def test_a_correction_keeps_the_days_it_does_not_send(bench):
     bench.post([IL6 | {"collected_at": "2026-03-02T08:00:00+01:00", "performed_on": "2026-03-03"}])
     bench.post([IL6 | FIX | {"value": "2"}])
