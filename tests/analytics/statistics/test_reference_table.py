@@ -28,7 +28,7 @@ STATUS = {
     "s16_rubin": "awaits method multiple_imputation",
     "s17_rbmi_antidepressant": "awaits method reference_based_imputation",
     "s18_randomization": "awaits method allocation_lists",
-    "s19_partially_nested": "awaits method partially_nested",
+    "s19_partially_nested": "tested in test_partially_nested",
     "s20_cace": "awaits method complier_average_effect",
     "s21_mediation": "awaits method mediation",
     "s22_degenerate": "tested in test_ancova",
