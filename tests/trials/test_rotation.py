@@ -114,9 +114,9 @@ class TestRotation:
     def test_who_is_bound_to_a_site_makes_none_that_reaches_others(self, trial, laboratory):
         bound = make_member(trial, "lab_manager", "leeds")
         asked = {"laboratory": laboratory, "trials": [trial], "name": "Robot", "scopes": ["results:read"], "by": bound}
-        with pytest.raises(NotAllowed, match="reaches every site"):
+        with pytest.raises(RuleBroken, match="reaches every site"):
             create_laboratory_credential(**asked)
-        with pytest.raises(NotAllowed, match="reaches every site"):
+        with pytest.raises(RuleBroken, match="reaches every site"):
             rotate_laboratory_credential(credential=made(laboratory, trial)[0], trial=trial, by=bound)
         in_sandbox, _ = create_laboratory_credential(**asked, is_sandbox=True)
         rotate_laboratory_credential(credential=in_sandbox, trial=trial, by=bound)

@@ -34,9 +34,9 @@ def create_laboratory_credential(
 ) -> tuple[LaboratoryCredential, str]:
     """Make a laboratory's token for these trials; return it with the text that is shown once.
 
-    It reaches every site, and so must whoever makes it; one for the sandbox reaches none. Raises NotAllowed for who is
-    bound to a site; RuleBroken for a laboratory that does not deliver to each of the trials, unknown scopes, or an end
-    in the past; InConflict where the form of this `key` was sent before.
+    It reaches every site, and so must whoever makes it; one for the sandbox reaches none. Raises RuleBroken for
+    who is bound to a site, a laboratory that does not deliver to each of the trials, unknown scopes, or an end in the
+    past; InConflict where the form of this `key` was sent before.
     """
     with audit.transaction(by=by) as event:
         for trial in trials:
@@ -106,8 +106,8 @@ def _require_reach(trial: Trial, by: Actor, *, is_sandbox: bool) -> None:
     """A token for the trial reads and writes at all sites: nobody hands on more than they have themselves."""
     require(by, Permission.LABORATORY_MANAGE, trial)
     if not is_sandbox and not at_every_site(by, Permission.LABORATORY_MANAGE, trial):
-        raise NotAllowed(
-            "not_allowed",
+        raise RuleBroken(
+            "whole_trial_only",
             "A credential reaches every site, and your role is at one. Ask somebody who manages the laboratories of "
             "all sites. Nothing was saved.",
         )
@@ -120,7 +120,7 @@ def _trials_managed(credential: LaboratoryCredential, trial: Trial, by: Actor) -
     for other in trials:
         try:
             _require_reach(other, by, is_sandbox=credential.is_sandbox)
-        except (NotAllowed, NotFound) as refusal:
+        except RuleBroken as refusal:
             raise InConflict(
                 "credential_of_others",
                 "This credential is also for trials whose laboratories you do not manage. Make a new one for this "
