@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from measurements.units import UnitUnknown, parse_unit
 from measurements.validation.decode import Payload, RunAsSent, refuse_payload, require_few
 from measurements.validation.nearness import Nearness, squeezed
 from measurements.validation.sent import FIELDS, RowAsSent, row_as_sent
@@ -146,9 +147,18 @@ def biomarker_named(header: str | None, biomarkers: Mapping[str, str]) -> str | 
 
 
 def unit_in(header: str | None) -> str | None:
-    """The unit in brackets behind a name."""
+    """The unit in brackets behind a name; `(hs)` and `(CXCL8)` belong to names. A misspelt `pg/mLL` is to be told."""
     match = _WITH_UNIT.fullmatch((header or "").strip())
-    return match["unit"].strip() if match else None
+    unit = match["unit"].strip() if match else ""
+    return unit if "/" in unit or _is_unit(unit) else None
+
+
+def _is_unit(text: str) -> bool:
+    try:
+        parse_unit(text)
+    except UnitUnknown:
+        return False
+    return True
 
 
 def signature(header: Sequence[str | None]) -> str:

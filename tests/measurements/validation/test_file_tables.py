@@ -299,6 +299,23 @@ def test_our_own_columns_are_not_the_senders() -> None:
     assert recalled_plan(("a", "b", "c"), ["specimen", "=IL6", "unit"], {}).columns == ("specimen", "=IL6", "unit")
 
 
+@pytest.mark.parametrize(
+    ("header", "unit"),
+    [
+        ("C-reactive protein (hs)", "mg/dL"),
+        ("hs-CRP", "mg/dL"),
+        ("hs-CRP [mg/L]", "mg/L"),
+        ("CRP (%)", "%"),
+        ("CRP (mg/LL)", "mg/LL"),
+    ],
+)
+def test_brackets_in_a_name_are_no_unit(header: str, unit: str) -> None:
+    names = names_of([("CRP", ["C-reactive protein (hs)", "hs-CRP"])])
+    table = read_file("r.csv", f"specimen;{header};unit\nS-1;0;mg/dL\nS-2; ;mg/dL\n".encode(), biomarkers=names)
+    rows = rows_of(table, 0, proposed_plan(table.lines[0].cells, names)).payload.rows
+    assert [(row.biomarker, row.value, row.unit) for row in rows] == [("CRP", "0", unit)]
+
+
 def test_rows_side_by_side_take_unit_and_place_from_the_sheet() -> None:
     content = b"specimen,IL-6 (pg/mL),CRP\nS-1,1.8,2.5\nS-2,,3\n"
     table = read_file("r.csv", content, biomarkers=NAMES)
