@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from trials.access import actor_of, allocation_sites, has_permission
+from trials.access import actor_of, allocation_sites, at_every_site, has_permission
 from trials.models import Trial, User
 from trials.permissions import Permission
 
@@ -13,8 +13,9 @@ from trials.permissions import Permission
 def rights(request: HttpRequest) -> dict[str, Callable[[Trial | None], frozenset[Permission]]]:
     """Return `permissions_in`, which says what the person may do in a trial, or on the platform for None.
 
-    Arms count as seen where they may be seen at one site. The roles that the view's checks have read are remembered
-    with the request: at most two queries more.
+    Arms count as seen where they may be seen at one site; specimens as managed where they are at every site, since rows
+    that wait belong to none. The roles that the view's checks have read are remembered with the request: at most three
+    queries more.
     """
 
     def permissions_in(trial: Trial | None) -> frozenset[Permission]:
@@ -22,7 +23,11 @@ def rights(request: HttpRequest) -> dict[str, Callable[[Trial | None], frozenset
             return frozenset()
         by = actor_of(request)
         granted = frozenset(each for each in Permission if has_permission(by, each, trial))
-        return granted | {Permission.ALLOCATION_VIEW} if trial and allocation_sites(by, trial) else granted
+        if trial is None:
+            return granted
+        if Permission.SPECIMEN_MANAGE in granted and not at_every_site(by, Permission.SPECIMEN_MANAGE, trial):
+            granted -= {Permission.SPECIMEN_MANAGE}
+        return granted | {Permission.ALLOCATION_VIEW} if allocation_sites(by, trial) else granted
 
     return {"permissions_in": permissions_in}
 

@@ -269,3 +269,10 @@ def test_what_holds_a_questionnaires_answers_is_no_tube_in_the_list(bench, manag
     assert "Q-1" not in text(manager.get("/trials/t/specimens/"))
     assert "Q-1" in text(manager.get("/trials/t/specimens/?type=questionnaire"))
     assert manager.get(f"/trials/t/specimens/{sheet.pk}/").status_code == 200
+
+
+def test_the_navigation_leads_to_rows_that_wait_only_who_may_settle_them(bench, manager, signed_in) -> None:
+    assert "/trials/t/held-rows/" in text(manager.get("/trials/t/specimens/"))
+    bound = signed_in(make_member(bench.trial, "coordinator", "ghent"))
+    assert "/trials/t/held-rows/" not in text(bound.get("/trials/t/specimens/"))
+    assert bound.get("/trials/t/held-rows/").status_code == 403
