@@ -63,6 +63,7 @@ class ScanForm(forms.Form):
     identifier = forms.CharField(
         max_length=80,
         label=_("Specimen id"),
+        error_messages={"required": _("Scan a label, or type the id that is on it. Nothing was recorded.")},
         widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off", "spellcheck": "false"}),
     )
     action = forms.ChoiceField(

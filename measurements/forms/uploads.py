@@ -42,6 +42,7 @@ class FileForm(forms.Form):
     file = forms.FileField(
         label=_("File"),
         help_text=_("Excel (.xlsx) or CSV (UTF-8, UTF-16 or Windows-1252); up to 10 MB and 20,000 rows."),
+        error_messages={"required": _("Choose a file with results. Nothing was checked yet.")},
         widget=forms.ClearableFileInput(attrs={"accept": ".xlsx,.csv,.tsv,.txt"}),
     )
     laboratory = forms.ModelChoiceField(Laboratory.objects.none(), label=_("Laboratory"), empty_label=None)

@@ -32,6 +32,7 @@ def result_history(request: HttpRequest, slug: str, number: int) -> HttpResponse
         "history": history,
         "lines": [_line(revision) for revision in history.revisions],
         "may_open": may_open,
+        "sees_specimen": has_permission(by, Permission.SPECIMEN_VIEW, trial, site=history.participant.site),
         "crumbs": _crumbs(history) if may_open else [],
         "sees_audit": has_permission(by, Permission.AUDIT_VIEW, trial),
         "title": _title(history),

@@ -18,10 +18,11 @@ from measurements.services.entries import Outcome, Typed, record_entries
 from measurements.services.results import laboratory_of
 from measurements.services.visits import complete_visit, lock_visit, record_attendance, unlock_visit
 from measurements.views.entries import Entry, entry_of
-from trials.access import Actor, actor_of
+from trials.access import Actor, actor_of, has_permission
 from trials.errors import InConflict, NotFound, RuleBroken
 from trials.forms.fields import accepted
 from trials.models import Visit
+from trials.permissions import Permission
 from trials.selectors.participants import visible_participant
 from trials.selectors.trials import visible_trial
 
@@ -144,8 +145,10 @@ def _page(
     entries: list[Entry] = [
         entry_of(sheet, line, typed.get(line.biomarker.pk), outcomes.get(line.biomarker.pk)) for line in sheet.lines
     ]
+    trial, site = sheet.participant.trial, sheet.participant.site
     context: dict[str, Any] = {
-        "trial": sheet.participant.trial,
+        "trial": trial,
+        "sees_specimens": has_permission(actor_of(request), Permission.SPECIMEN_VIEW, trial, site=site),
         "sheet": sheet,
         "entries": entries,
         "attendance": form or AttendanceForm(initial=_attended(sheet)),
