@@ -174,7 +174,7 @@ def _free_keys(submission: Submission, rows: Sequence[AcceptedRow]) -> dict[int,
     while unchecked:
         found = own.filter(natural_key__in=unchecked.values()).values_list("natural_key", "settled", "code")
         settled = {key for key, outcome, _ in found if outcome is not None}
-        hidden = {key for key, outcome, code in found if outcome is None and code == "trial_locked"}
+        hidden = {key for key, _, code in found if code == "trial_locked"}
         unchecked = {
             number: hashlib.sha256(key.encode()).hexdigest()
             for number, key in unchecked.items()
