@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from measurements.validation.decode import PayloadRefused, refuse_payload, require_few, require_small
@@ -30,7 +31,7 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _HIDDEN = re.compile(rb"<(?:\w+:)?(?:row|col)\b[^<>]*\shidden=[\"'](?:1|true)")
-_PERCENTAGES = re.compile(rb"numFmtId=[\"'](?:9|10)[\"']|formatCode=[^>]*%")
+_PERCENTAGES = re.compile(rb"numFmtId=[\"'](?:9|10)[\"']|formatCode=(?:\"[^\"]*|'[^']*)%")
 _LITERAL = re.compile(r'"[^"]*"|\\.')
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s")
 
@@ -171,9 +172,14 @@ def _as_seen(sheet: Any) -> Iterator[Sequence[Any]]:
 def _seen(cell: Any) -> Any:
     """The value of a cell; 45% as that text. Excel keeps 0.45 of it, which beside the unit % would be another value."""
     value = cell.value
-    if isinstance(value, int | float) and not isinstance(value, bool) and "%" in _LITERAL.sub("", cell.number_format):
+    if isinstance(value, int | float) and not isinstance(value, bool) and _is_percentage(cell.number_format):
         return f"{100 * value:.15g}%"
     return value
+
+
+@lru_cache(maxsize=512)
+def _is_percentage(number_format: str) -> bool:
+    return "%" in _LITERAL.sub("", number_format)
 
 
 def _with_formulas(calculated: Any, written: Any) -> Iterator[Sequence[Any]]:
