@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -114,6 +114,29 @@ def paired_values(data: OutcomeData) -> Pairs:
         missing=int(len(available) - np.count_nonzero(available)),
         nonpositive=int(np.count_nonzero(available) - np.count_nonzero(usable)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedValues:
+    """Participants of two arms with both values and a further known one; `values` (n,), one per participant."""
+
+    pairs: Pairs
+    values: Floats
+
+
+def compared_with(data: OutcomeData, values: Floats, arm: str) -> ComparedValues:
+    """Participants of `arm` and the reference with both values and a known entry in `values` (NaN where unknown)."""
+    if len(values) != len(data.arm):
+        raise ValueError("the further values need one entry per participant")
+    compared = np.isfinite(values) & np.isin(data.arm, (0, data.arms.index(arm)))
+    # Row numbers travel as one more stratum, so that the same participants are kept; names of strata are never empty.
+    rows = np.arange(len(data.arm), dtype=np.int64)
+    pairs = paired_values(replace(data, strata={**data.strata, "": rows}))
+    pairs = pairs.keep(compared[pairs.strata[""]])
+    strata = {name: levels for name, levels in pairs.strata.items() if name}
+    kept = np.asarray(values[pairs.strata[""]], dtype=np.float64)
+    index = (pairs.arm != 0).astype(np.int64)
+    return ComparedValues(replace(pairs, strata=strata, arms=(data.arms[0], arm), arm=index), kept)
 
 
 def count_by_arm(arm: Integers, arms: tuple[str, ...]) -> dict[str, int]:

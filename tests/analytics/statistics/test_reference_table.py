@@ -29,7 +29,7 @@ STATUS = {
     "s17_rbmi_antidepressant": "awaits method reference_based_imputation",
     "s18_randomization": "awaits method allocation_lists",
     "s19_partially_nested": "tested in test_partially_nested",
-    "s20_cace": "awaits method complier_average_effect",
+    "s20_cace": "tested in test_complier_average_effect",
     "s21_mediation": "awaits method mediation",
     "s22_degenerate": "tested in test_ancova",
     "s23_baseline_opt": "tested in test_baseline",
