@@ -30,13 +30,12 @@ STATUS = {
     "s18_randomization": "awaits method allocation_lists",
     "s19_partially_nested": "tested in test_partially_nested",
     "s20_cace": "tested in test_complier_average_effect",
-    "s21_mediation": "awaits method mediation",
+    "s21_mediation": "tested in test_mediation",
     "s22_degenerate": "tested in test_ancova",
     "s23_baseline_opt": "tested in test_baseline",
 }
 
 PARTS_AWAITED = {
-    "s01_ancova_opt_crp": ("change_log", "welch_post_log", "mann_whitney", "arm_by_baseline", "arm_by_clinic", "lin"),
     "s03_ppc_g_morris": ("pooled_reml_wald", "pooled_fe_becker"),
 }
 """Numbers inside tested cases that no test compares yet."""
