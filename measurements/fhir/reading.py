@@ -32,6 +32,8 @@ SpecimenIds = Callable[[Collection[int]], Mapping[int, str]]
 """Finds, by the number in `Specimen/12`, the ids of those specimens that the sender may send results of."""
 
 TYPES = ("Specimen", "Observation", "DiagnosticReport")
+MOST_SPECIMENS = 1000
+"""Each is received by itself, unlike results, which are written together."""
 _NOT_SPECIMEN = {"contained": "Send it as an entry of its own.", "modifierExtension": "Leave it out."}
 _NOT_SPECIMEN |= {"implicitRules": "Leave it out."}
 _HL7_CONDITIONS = {"HEM": "haemolysed", "CLOT": "clotted"}
@@ -105,8 +107,16 @@ def read_bundle(body: bytes, *, systems: Systems, loinc: Loinc, specimen_ids: Sp
     if len(entries) > MOST_ROWS:
         sentence = f"There are more than {MOST_ROWS} entries. Send them in parts. Nothing was saved."
         refuse_payload(413, "too_many_rows", sentence)
+    if sum(_is_specimen(entry) for entry in entries) > MOST_SPECIMENS:
+        sentence = f"There are more than {MOST_SPECIMENS} Specimens. Send them in parts. Nothing was saved."
+        refuse_payload(413, "too_many_specimens", sentence)
     require_shallow(document)
     return _Bundle(entries, systems, loinc, specimen_ids).read(document["type"] == "transaction")
+
+
+def _is_specimen(entry: Any) -> bool:
+    resource = entry.get("resource") if isinstance(entry, dict) else None
+    return isinstance(resource, dict) and resource.get("resourceType") == "Specimen"
 
 
 class _Bundle:

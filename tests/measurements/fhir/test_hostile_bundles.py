@@ -49,6 +49,7 @@ BODIES = [
     twice("status", json.dumps(bundle(GOOD, kind="transaction")).encode()),
     json.dumps(bundle(entry(observation(extension=[deep(12)])))).encode(),
     json.dumps(bundle(*[0] * 20_001)).encode(),
+    json.dumps(bundle(*[entry(SPECIMEN)] * 1_001)).encode(),
     b'{"resourceType":"Bundle","type":"batch","entry":[' + b" " * 10_000_001 + b"]}",
     *(
         json.dumps(bundle(GOOD, bad, kind="transaction")).encode()
