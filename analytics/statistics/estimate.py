@@ -66,6 +66,16 @@ AFTER_CONTROLLED_COMPARISON: Final = NotEstimable(
     "randomized; the comparison ends with the visit before cross-over.",
 )
 ONE_CLUSTER: Final = NotEstimable("one_cluster", "Fewer than two independent trials or groups contribute.")
+CLUSTER_ALONE: Final = NotEstimable(
+    "cluster_alone", "One trial alone determines this term, so its uncertainty across trials is not defined."
+)
+TOO_FEW_STUDIES: Final = NotEstimable("too_few_studies", "There are too few trials for the terms of the model.")
+MODERATOR_ALIASED: Final = NotEstimable(
+    "moderator_aliased", "A moderator does not vary or cannot be told apart from the others."
+)
+NO_SAMPLING_VARIANCE: Final = NotEstimable(
+    "no_sampling_variance", "The effect of a trial has no standard error above zero, so it has no weight."
+)
 TOO_FEW_DETECTED: Final = NotEstimable(
     "too_few_detected", "Too few values were detected for their distribution to be described."
 )
@@ -106,6 +116,10 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         RANDOMIZED_IN_GROUPS,
         AFTER_CONTROLLED_COMPARISON,
         ONE_CLUSTER,
+        CLUSTER_ALONE,
+        TOO_FEW_STUDIES,
+        MODERATOR_ALIASED,
+        NO_SAMPLING_VARIANCE,
         TOO_FEW_DETECTED,
         NO_VARIATION_DETECTED,
         TREATMENT_ALIASED,

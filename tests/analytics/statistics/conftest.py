@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from analytics.statistics.meta_regression import Moderators, moderator_columns
 from analytics.statistics.outcome import OutcomeData
 
 ROOT = Path(__file__).parents[3]
@@ -159,3 +161,91 @@ def close() -> Callable[..., None]:
             assert actual == (None if wanted is None else pytest.approx(wanted, rel=rel, abs=1e-300)), path
 
     return compare
+
+
+POOLED_CASES = (
+    "s10_meta_bcg",
+    "s11_meta_thirdwave",
+    "s12_meta_normand1999/SMD",
+    "s12_meta_normand1999/MD",
+    "s12_meta_normand1999/ROM",
+    "s12_meta_normand1999/SMDH",
+    "s12b_meta_raudenbush1985",
+)
+
+
+@pytest.fixture(params=POOLED_CASES)
+def pooled_case(
+    request: pytest.FixtureRequest,
+    expected: Callable[[str], Any],
+    input_rows: Callable[[str, str], Rows],
+    outside_rows: Callable[[str, str], Rows],
+) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Effects and variances of published trials, and what R's metafor makes of them."""
+    case, _, measure = request.param.partition("/")
+    wanted = expected(case)
+    if case.startswith("s11"):
+        rows = outside_rows(case, "input.csv")
+        return numbers(rows, "TE"), numbers(rows, "seTE") ** 2, wanted["pool"]
+    if case.startswith("s12b"):
+        rows = input_rows(case, "input.csv")
+        return numbers(rows, "yi"), numbers(rows, "vi"), wanted["pool"]
+    numbers_of = wanted[measure] if measure else wanted
+    return np.array(numbers_of["yi"]), np.array(numbers_of["vi"]), numbers_of["pool"]
+
+
+@pytest.fixture(scope="session")
+def near() -> Callable[..., None]:
+    """Like `close`, with an absolute bound for variances that R leaves at 1e-14 instead of zero."""
+
+    def compare(actual: Any, wanted: Any, rel: float = 1e-7, absolute: float = 1e-9) -> None:
+        assert np.asarray(actual, dtype=float) == pytest.approx(np.asarray(wanted, dtype=float), rel=rel, abs=absolute)
+
+    return compare
+
+
+@dataclass(frozen=True, eq=False)
+class Dropout:
+    """The trials of s09 with their moderators."""
+
+    effects: np.ndarray
+    variances: np.ndarray
+    trials: list[str]
+    samples: list[str]
+    moderators: Moderators
+
+    @staticmethod
+    def name_in_r(term: str, separator: str | None = None) -> str:
+        """R's name of a coefficient; with `separator`, all that is no letter, digit or underscore becomes it."""
+        if term == "intercept":
+            return "intrcpt" if separator is None else "X.Intercept."
+        name = term.replace(":", "")
+        return name if separator is None else re.sub(r"\W", separator, name)
+
+
+@pytest.fixture(scope="session")
+def dropout(input_rows: Callable[[str, str], Rows]) -> Dropout:
+    """385 effects of 152 trials that should keep pupils in school."""
+    rows = input_rows("s09_rve_dropout", "input.csv")
+    words = {
+        "study_design": ("study_design", "Matched"),
+        "adjusted": ("adjusted", "unadjusted data"),
+        "outcome": ("outcome", "dropout"),
+        "eval": ("evaluator_independence", "Independent"),
+        "implement": ("implementation_quality", "Clear problems"),
+        "program_site": ("program_site", "community"),
+    }
+    plain = ("attrition", "group_equivalence", "male_pct", "white_pct", "average_age", "duration", "service_hrs")
+    moderators = moderator_columns(
+        len(rows),
+        {name: [row[header] for row in rows] for name, (header, _) in words.items()}
+        | {name: numbers(rows, name) for name in plain},
+        {name: reference for name, (_, reference) in words.items()},
+    )
+    return Dropout(
+        effects=numbers(rows, "LOR1"),
+        variances=numbers(rows, "varLOR"),
+        trials=[row["studyID"] for row in rows],
+        samples=[row["studySample"] for row in rows],
+        moderators=moderators,
+    )

@@ -14,13 +14,13 @@ STATUS = {
     "s04_ppc_g_opt": "tested in test_pre_post_control",
     "s05_mmrm_fev": "awaits method mmrm",
     "s06_mmrm_btheb": "awaits method mmrm",
-    "s07_rve_corrdat": "awaits method robust_variance",
-    "s08_rve_hierdat": "awaits method robust_variance",
-    "s09_rve_dropout": "awaits method robust_variance",
-    "s10_meta_bcg": "awaits method pooling",
-    "s11_meta_thirdwave": "awaits method pooling",
-    "s12_meta_normand1999": "awaits method pooling",
-    "s12b_meta_raudenbush1985": "awaits method pooling",
+    "s07_rve_corrdat": "tested in test_robust_variance",
+    "s08_rve_hierdat": "tested in test_robust_variance",
+    "s09_rve_dropout": "tested in test_robust_variance",
+    "s10_meta_bcg": "tested in test_pooling",
+    "s11_meta_thirdwave": "tested in test_pooling",
+    "s12_meta_normand1999": "tested in test_pooling",
+    "s12b_meta_raudenbush1985": "tested in test_pooling",
     "s13_lod_opt_il6": "tested in test_tobit",
     "s13b_lod_crp_artificial": "tested in test_tobit",
     "s14_lod_nada": "tested in test_regression_on_order_statistics",
@@ -37,7 +37,6 @@ STATUS = {
 
 PARTS_AWAITED = {
     "s18_randomization": ("sequences_per_block", "next_prob_block4", "pocock_simon", "pocock_simon_weighted_3arm"),
-    "s03_ppc_g_morris": ("pooled_reml_wald", "pooled_fe_becker"),
 }
 """Numbers inside tested cases that no test compares yet."""
 
