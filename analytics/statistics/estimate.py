@@ -22,6 +22,7 @@ class NotEstimable:
 
 
 ARM_EMPTY: Final = NotEstimable("arm_empty", "An arm has no participant with both values.")
+ARM_EMPTY_AT_VISIT: Final = NotEstimable("arm_empty_at_visit", "An arm has no value that can be used at this visit.")
 ARM_ALIASED: Final = NotEstimable("arm_aliased", "The arm cannot be told apart from a stratum or covariate.")
 COVARIATES_ALIASED: Final = NotEstimable("covariates_aliased", "The strata overlap, so this mean is not determined.")
 NO_RESIDUAL_DF: Final = NotEstimable("no_residual_df", "There are too few participants for the terms of the model.")
@@ -54,6 +55,9 @@ ABOVE_RANGE: Final = NotEstimable(
     "above_range", "More than 5% of the values are above the range of the assay, so their size is not known."
 )
 NO_CONVERGENCE: Final = NotEstimable("no_convergence", "The likelihood has no maximum that could be found.")
+NO_VISIT_COVARIANCE: Final = NotEstimable(
+    "no_visit_covariance", "The values do not determine how visits vary together, not even in the simplest form."
+)
 OUT_OF_RANGE: Final = NotEstimable("out_of_range", "The result is too large or too small to be written as a number.")
 RANDOMIZED_IN_GROUPS: Final = NotEstimable(
     "randomized_in_groups",
@@ -98,6 +102,7 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
     reason.code: reason
     for reason in (
         ARM_EMPTY,
+        ARM_EMPTY_AT_VISIT,
         ARM_ALIASED,
         COVARIATES_ALIASED,
         NO_RESIDUAL_DF,
@@ -112,6 +117,7 @@ REASONS: Final[Mapping[str, NotEstimable]] = {
         NOTHING_DETECTED,
         ABOVE_RANGE,
         NO_CONVERGENCE,
+        NO_VISIT_COVARIANCE,
         OUT_OF_RANGE,
         RANDOMIZED_IN_GROUPS,
         AFTER_CONTROLLED_COMPARISON,

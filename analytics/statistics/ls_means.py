@@ -47,7 +47,7 @@ def estimate_ls_mean(fit: AncovaFit, arm: str, weights: Weights = "equal") -> tu
     mean = analysis.wald(
         MEASURES[fit.pairs.scale][0], float(kept_row @ least_squares.coefficients), standard_error, least_squares.df
     )
-    return (mean,) if fit.pairs.scale == "identity" else (mean, _geometric(analysis, mean))
+    return (mean,) if fit.pairs.scale == "identity" else (mean, geometric_mean(analysis, mean))
 
 
 def _refusal(fit: AncovaFit, arm: str) -> NotEstimable | None:
@@ -79,7 +79,8 @@ def _is_estimable(row: Floats, columns: Floats, kept: tuple[int, ...]) -> bool:
     return bool(np.allclose(row[list(kept)] @ combination, row[left_out], atol=ESTIMABLE_TOLERANCE))
 
 
-def _geometric(analysis: Analysis, mean: Estimate) -> Estimate:
+def geometric_mean(analysis: Analysis, mean: Estimate) -> Estimate:
+    """The geometric mean that belongs to a mean of logarithms, with its p and no standard error of its own."""
     if mean.estimate is None or mean.ci_low is None or mean.ci_high is None or mean.p_value is None:
         return analysis.refuse("geometric_mean", mean.not_estimable or ARM_EMPTY)
     with np.errstate(over="ignore"):

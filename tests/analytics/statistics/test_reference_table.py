@@ -12,8 +12,8 @@ STATUS = {
     "s02_ancova_opt_panel": "tested in test_ancova",
     "s03_ppc_g_morris": "tested in test_pre_post_control",
     "s04_ppc_g_opt": "tested in test_pre_post_control",
-    "s05_mmrm_fev": "awaits method mmrm",
-    "s06_mmrm_btheb": "awaits method mmrm",
+    "s05_mmrm_fev": "tested in test_mmrm",
+    "s06_mmrm_btheb": "tested in test_mmrm",
     "s07_rve_corrdat": "tested in test_robust_variance",
     "s08_rve_hierdat": "tested in test_robust_variance",
     "s09_rve_dropout": "tested in test_robust_variance",
@@ -37,6 +37,9 @@ STATUS = {
 
 PARTS_AWAITED = {
     "s18_randomization": ("sequences_per_block", "next_prob_block4", "pocock_simon", "pocock_simon_weighted_3arm"),
+    # Standard errors with second derivatives in mmrm's own parameters (0.2 to 2.5% smaller) are not computed here.
+    "s05_mmrm_fev": ("'kr'", "'Kenward-Roger'"),
+    "s06_mmrm_btheb": ("'kr'",),
 }
 """Numbers inside tested cases that no test compares yet."""
 
