@@ -36,7 +36,7 @@ STATUS = {
 }
 
 PARTS_AWAITED = {
-    "s18_randomization": ("sequences_per_block", "next_prob_block4", "pocock_simon", "pocock_simon_weighted_3arm"),
+    "s18_randomization": ("sequences_per_block", "next_prob_block4", "variance", "sd", "pocock_simon_weighted_3arm"),
     # Standard errors with second derivatives in mmrm's own parameters (0.2 to 2.5% smaller) are not computed here.
     "s05_mmrm_fev": ("'kr'", "'Kenward-Roger'"),
     "s06_mmrm_btheb": ("'kr'",),
