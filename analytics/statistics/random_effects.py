@@ -227,10 +227,15 @@ def _likelihood(restricted: bool) -> Callable[[_Problem], float]:
 
         grid = GRID * problem.largest_tau2()
         best = int(np.argmax([_log_likelihood(problem, problem.at(t), restricted) for t in grid]))
-        slope = score(float(grid[best]))
-        if slope == 0 or (best == 0 and slope < 0) or grid[-1] <= 0:
-            return float(grid[best])
-        low, high = (best, min(best + 1, len(grid) - 1)) if slope > 0 else (best - 1, best)
+        # Where the likelihood is flat to the last digit its highest point is left to rounding; the slopes decide.
+        low = best
+        while low > 0 and score(float(grid[low])) <= 0:
+            low -= 1
+        if score(float(grid[low])) <= 0 or grid[-1] <= 0:
+            return float(grid[low])
+        high = min(low + 1, len(grid) - 1)
+        while high < len(grid) - 1 and score(float(grid[high])) > 0:
+            high += 1
         return float(brentq(score, grid[low], grid[high], xtol=ROOT_TOLERANCE, rtol=ROOT_TOLERANCE, maxiter=500))
 
     return maximum
