@@ -108,6 +108,7 @@ def results(scope: Scope) -> sql.Composable:
         LEFT JOIN measurements_assay assay ON assay.id = r.assay_id
         LEFT JOIN measurements_result later ON later.supersedes_id = r.id
         WHERE r.trial_id = %(trial)s AND p.site_id = ANY(%(sites)s) AND NOT p.data_use_withdrawn
+          AND (NOT b.tells_arm OR p.site_id = ANY(%(arm_sites)s))
         ORDER BY r.id"""
     ).format(columns=_columns(columns))
 
@@ -146,6 +147,7 @@ def analysis(scope: Scope) -> sql.Composable:
         LEFT JOIN used before ON (before.participant_id, before.visit, before.biomarker) = (p.id, first.code, b.code)
         LEFT JOIN used after ON (after.participant_id, after.visit, after.biomarker) = (p.id, v.code, b.code)
         WHERE p.trial_id = %(trial)s AND p.site_id = ANY(%(sites)s)
+          AND (NOT b.tells_arm OR p.site_id = ANY(%(arm_sites)s))
         ORDER BY b.position, b.id, v.position, v.id, p.number, p.id"""
     ).format(values=sql.SQL(ANALYSIS_VALUES), columns=_columns(columns))
 

@@ -77,9 +77,10 @@ def primary_outcomes(trial: Trial, measured: Mapping[int, set[int]], *, by_arm: 
 
 
 def measured_at_visits(trial: Trial) -> dict[int, set[int]]:
-    """Return by visit who has a value of anything."""
+    """Return by visit who has a value of anything that tells no arm."""
     measured: dict[int, set[int]] = {visit.pk: set() for visit in trial.visits.all()}
-    specimens = Specimen.objects.filter(Exists(_current(trial).filter(specimen=OuterRef("pk"))), trial=trial)
+    told = _current(trial).filter(biomarker__tells_arm=False)
+    specimens = Specimen.objects.filter(Exists(told.filter(specimen=OuterRef("pk"))), trial=trial)
     for visit, participant in specimens.values_list("visit_id", "participant_id"):
         measured[visit].add(participant)
     return measured

@@ -8,6 +8,8 @@ from django.db.models import Count, Min, Q, QuerySet
 from django.utils import timezone
 
 from measurements.models import Query, Result, Submission
+from measurements.selectors.places import closed_sites
+from measurements.selectors.queries import about_seen
 from trials.access import Actor, has_permission, require
 from trials.models import Allocation, Attendance, Membership, Participant, Trial, Visit
 from trials.permissions import Permission, Role
@@ -27,9 +29,10 @@ class TrialCard:
 
 def trial_cards(by: Actor) -> list[TrialCard]:
     """Return the person's trials, those that go on first."""
+    told = Q(queries__biomarker=None) | Q(queries__biomarker__tells_arm=False)
     trials: QuerySet[Trial] = trials_visible_to(by).annotate(
         randomized=Count("allocations", distinct=True),
-        open_queries=Count("queries", filter=~Q(queries__state=Query.State.CLOSED), distinct=True),
+        open_queries=Count("queries", filter=~Q(queries__state=Query.State.CLOSED) & told, distinct=True),
     )
     held = Membership.objects.filter(user=by.user, ended_at=None).values_list("trial_id", "role").order_by("role")
     roles: dict[int, list[str]] = {}
@@ -61,7 +64,7 @@ def follow_up_visits(trial: Trial) -> list[Visit]:
 class Progress:
     """Of the randomized: how many have a value at a visit that is analysed, and why others have none.
 
-    Everybody is counted once; who is in none of these was due and has no value.
+    Everybody is counted once; who is in none of these was due and has no value. What tells an arm is no value here.
     """
 
     randomized: int = 0
@@ -115,6 +118,7 @@ def _measured(trial: Trial, visit: Visit) -> set[int]:
         trial=trial,
         specimen__visit=visit,
         superseded_by=None,
+        biomarker__tells_arm=False,
         value__isnull=False,
         status__in=[Result.Status.FINAL, Result.Status.CORRECTED],
         specimen__participant__data_use_withdrawn=False,
@@ -144,7 +148,7 @@ class OpenQueries:
 def open_queries(trial: Trial, by: Actor) -> OpenQueries:
     """Return how many queries of the trial are not closed."""
     require(by, Permission.TRIAL_VIEW, trial)
-    waiting = Query.objects.filter(trial=trial).exclude(state=Query.State.CLOSED)
+    waiting = Query.objects.filter(about_seen(by, trial), trial=trial).exclude(state=Query.State.CLOSED)
     found = waiting.aggregate(count=Count("pk"), oldest=Min("opened_at"))
     return OpenQueries(found["count"], found["oldest"])
 
@@ -153,4 +157,5 @@ def last_submission(trial: Trial, by: Actor) -> Submission | None:
     """Return the newest delivery; None where there is none or the caller sees no results."""
     if not has_permission(by, Permission.RESULT_VIEW, trial):
         return None
-    return Submission.objects.filter(trial=trial).select_related("laboratory").first()
+    newest = Submission.objects.filter(trial=trial).select_related("laboratory")
+    return (newest.filter(tells_arm=False) if closed_sites(by, trial) else newest).first()

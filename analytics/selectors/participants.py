@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from measurements.models import Biomarker, Result
+from measurements.selectors.places import seen_by, shows_lines
 from measurements.units.spelling import readable_unit
 from trials.access import Actor, require
 from trials.models import Participant, Visit
@@ -45,18 +46,21 @@ def values_of(participant: Participant, by: Actor) -> list[BiomarkerValues]:
     trial = participant.trial
     require(by, Permission.RESULT_VIEW, trial, site=participant.site)
     found: dict[tuple[int, int], list[CurrentValue]] = {}
-    current = Result.objects.filter(trial=trial, specimen__participant=participant, superseded_by=None)
+    seen = seen_by(by, trial)
+    current = Result.objects.filter(seen, trial=trial, specimen__participant=participant, superseded_by=None)
     for result in current.select_related("specimen").order_by("id"):
         found.setdefault((result.biomarker_id, result.specimen.visit_id), []).append(CurrentValue(result))
     visits = list(Visit.objects.filter(trial=trial).values_list("pk", flat=True))
     return [
         BiomarkerValues(biomarker, tuple(tuple(found.get((biomarker.pk, visit), ())) for visit in visits))
-        for biomarker in Biomarker.objects.filter(trial=trial)
+        for biomarker in Biomarker.objects.filter(shows_lines(by, trial, participant.site_id), trial=trial)
     ]
 
 
 def values_in_use(participant: Participant, by: Actor) -> int:
     """Return how many current values of a participant would leave the analysis with the use of their data."""
     require(by, Permission.RESULT_VIEW, participant.trial, site=participant.site)
-    current = Result.objects.filter(trial=participant.trial, specimen__participant=participant, superseded_by=None)
+    current = Result.objects.filter(
+        seen_by(by, participant.trial), trial=participant.trial, specimen__participant=participant, superseded_by=None
+    )
     return current.exclude(status=Result.Status.NOT_DONE).count()

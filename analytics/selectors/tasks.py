@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from measurements.models import Query
 from measurements.selectors.double_entry import resolutions, second_passes
-from measurements.selectors.held_rows import may_settle, unsettled
+from measurements.selectors.held_rows import may_settle, waiting_for
 from measurements.selectors.queries import queries_visible_to
 from measurements.selectors.schedule import Wish, schedule
 from trials.access import Actor, has_permission
@@ -62,7 +62,7 @@ def _queries_to_close(trial: Trial, by: Actor) -> int:
 
 
 def _held_rows(trial: Trial, by: Actor) -> int:
-    return unsettled(trial).count() if may_settle(by, trial) else 0
+    return waiting_for(by, trial).count() if may_settle(by, trial) else 0
 
 
 def _expiring(trial: Trial, by: Actor) -> int:

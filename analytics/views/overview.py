@@ -20,7 +20,7 @@ from analytics.selectors.overview import (
 from analytics.views.charts import behind_plan, flow_chart, recruitment_figure
 from analytics.views.effects_card import effects_card
 from analytics.views.grid import grid_of
-from measurements.selectors.held_rows import may_settle, unsettled
+from measurements.selectors.held_rows import may_settle, waiting_for
 from trials.access import Actor, actor_of, has_permission
 from trials.models import Trial, Visit
 from trials.permissions import Permission
@@ -111,7 +111,7 @@ def _last_delivery(trial: Trial, by: Actor) -> dict[str, Any]:
     if delivery is None:
         return {"label": _("Last results"), "value": "–", "meaning": _("nothing was delivered yet")}
     rows = ngettext("%(n)s row", "%(n)s rows", delivery.received) % {"n": number(delivery.received)}
-    waiting = unsettled(trial).count() if may_settle(by, trial) else 0
+    waiting = waiting_for(by, trial).count() if may_settle(by, trial) else 0
     warnings = [
         _("%(n)s refused") % {"n": number(delivery.rejected)} if delivery.rejected else "",
         ngettext("%(n)s row of the trial waits", "%(n)s rows of the trial wait", waiting) % {"n": number(waiting)}

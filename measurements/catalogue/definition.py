@@ -33,7 +33,8 @@ class Loinc:
 class Definition:
     """A biomarker as a trial takes it over; `unit` in UCUM, ranges in `unit`, `molar_mass` in g/mol.
 
-    `formula` is that of a molecule with a molar mass. `is_awaited` says whether everybody is expected to have it.
+    `formula` is that of a molecule with a molar mass. `is_awaited` says whether everybody is expected to have it,
+    `tells_arm` whether only people with a therapy do; that is awaited of nobody.
     """
 
     code: str
@@ -50,6 +51,7 @@ class Definition:
     loinc: Loinc | None = None
     formula: str = ""
     is_awaited: bool = True
+    tells_arm: bool = False
     note: str = ""
 
     @property

@@ -121,6 +121,7 @@ def _scales(code: str, outcome_class: str, *aliases: str) -> tuple[Definition, .
             specimen_type="questionnaire",
             analysis_scale="identity",
             is_awaited=not instrument.is_about_therapy,
+            tells_arm=instrument.is_about_therapy,
             note="Scored here from its items.",
         )
         for scale in instrument.scales

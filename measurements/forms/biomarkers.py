@@ -87,6 +87,12 @@ class BiomarkerForm(forms.Form):
         help_text=_("Not for what only some arms can have: what is missing would tell the arm."),
     )
 
+    tells_arm = forms.BooleanField(
+        required=False,
+        label=_("Only people with a therapy have it"),
+        help_text=_("Then its values are shown and recorded only where the arm may be seen, and nobody is awaited."),
+    )
+
     @property
     def definition(self) -> Definition:
         """The biomarker as the service takes it."""
@@ -106,6 +112,7 @@ class BiomarkerForm(forms.Form):
             may_be_negative=given["may_be_negative"],
             loinc=_loinc(given["loinc"], given["loinc_source"]),
             is_awaited=given["is_awaited"],
+            tells_arm=given["tells_arm"],
         )
 
     def clean_loinc(self) -> str:
@@ -161,7 +168,7 @@ def _loinc(code: str, source: str) -> Loinc | None:
 
 def _as_it_is(biomarker: Biomarker) -> dict[str, Any]:
     same = ("name", "code", "outcome_class", "direction", "unit", "analysis_scale", "may_be_negative", "specimen_type")
-    more = ("loinc", "loinc_source", "is_awaited")
+    more = ("loinc", "loinc_source", "is_awaited", "tells_arm")
     numbers = {"molar_mass": biomarker.molar_mass, "low": biomarker.plausible_low, "high": biomarker.plausible_high}
     plain = {
         name: re.sub(r"\.?0+$", "", f"{value:f}") if "." in f"{value:f}" else f"{value:f}"

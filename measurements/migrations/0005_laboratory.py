@@ -40,6 +40,15 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="biomarker",
+            name="tells_arm",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="Whether only people with a therapy have it; its values are shown where the arm may be seen.",
+            ),
+        ),
+        migrations.AddField(
             model_name="specimen",
             name="aliquot_number",
             field=models.SmallIntegerField(blank=True, null=True),
@@ -103,6 +112,13 @@ class Migration(migrations.Migration):
             model_name="specimen",
             name="volume_ul",
             field=models.DecimalField(blank=True, decimal_places=1, max_digits=10, null=True),
+        ),
+        migrations.AddField(
+            model_name="submission",
+            name="tells_arm",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="Whether a row was of a biomarker that tells the arm."
+            ),
         ),
         migrations.AlterField(
             model_name="submission",
@@ -828,6 +844,13 @@ class Migration(migrations.Migration):
             model_name="assay",
             constraint=models.CheckConstraint(
                 condition=models.Q(("replicate_cv_limit__gt", 0)), name="a_limit_of_replicates_is_positive"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="biomarker",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("tells_arm", False), ("is_awaited", False), _connector="OR"),
+                name="what_tells_an_arm_is_awaited_of_nobody",
             ),
         ),
         migrations.AddField(

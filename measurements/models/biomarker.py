@@ -50,6 +50,11 @@ class Biomarker(models.Model):
         default=True,
         help_text=_("Whether everybody is expected to have it; what only a therapy can bring is awaited of nobody."),
     )
+    tells_arm = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_("Whether only people with a therapy have it; its values are shown where the arm may be seen."),
+    )
     loinc = models.CharField(max_length=12, blank=True)
     loinc_source = models.CharField(max_length=200, blank=True)
     loinc_verified = models.BooleanField(default=False)
@@ -59,6 +64,9 @@ class Biomarker(models.Model):
         ordering = ["trial", "position", "code"]
         constraints = [
             models.UniqueConstraint(fields=["trial", "code"], name="a_biomarker_code_is_unique_in_its_trial"),
+            models.CheckConstraint(
+                condition=Q(tells_arm=False) | Q(is_awaited=False), name="what_tells_an_arm_is_awaited_of_nobody"
+            ),
             models.CheckConstraint(
                 condition=Q(plausible_low=None) | Q(plausible_high=None) | Q(plausible_low__lte=F("plausible_high")),
                 name="a_plausible_range_is_not_upside_down",

@@ -4,6 +4,7 @@ import uuid
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from trials.models import AuditEvent, Laboratory, LaboratoryCredential, Trial
 from trials.models.audit import CurrentEvent
@@ -38,6 +39,9 @@ class Submission(models.Model):
     held = models.IntegerField()
     rejected = models.IntegerField()
     report = models.JSONField(default=dict)
+    tells_arm = models.BooleanField(
+        default=False, db_default=False, help_text=_("Whether a row was of a biomarker that tells the arm.")
+    )
     event = models.ForeignKey(AuditEvent, on_delete=models.PROTECT, related_name="+", db_default=CurrentEvent())
 
     class Meta:

@@ -17,8 +17,11 @@ Too few answers give no score: the value is recorded as not done, with the items
 A correction needs a reason and replaces sheet and scores together; the earlier sheet stays readable.
 
 Questionnaires about a therapy or a therapist (CEQ, WAI-SR, CARE) are awaited of nobody: no list, status square or
-worklist counts them as missing, because who can answer them may tell the arm. A recorded value can tell it too, to
-everybody who reads results: in a blinded trial let somebody who may know the arm enter them, or ask them of every arm.
+worklist counts them as missing, because who can answer them may tell the arm. A recorded value tells it too. So their
+values, sheets, queries and deliveries, and the sittings that hold nothing else, are shown, counted, listed and exported
+only where the reader may see the arm; nothing marks what is withheld elsewhere. Who may not see the arm cannot record
+them (`arm_hidden`), whether or not something is recorded. They are never entered twice in a batch. A laboratory may send
+them and reads what it sent. A trial says the same of a biomarker of its own by “Only people with a therapy have it”.
 """
 
 

@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 
 from measurements.models import Biomarker, Result, Specimen
 from measurements.selectors.listings import NAMED, RESULT_COLUMNS, results_visible_to, specimens_visible_to
-from measurements.selectors.places import sites_open_to
+from measurements.selectors.places import sites_open_to, specimens_seen_by
 from trials.access import Actor, allocation_sites, may_name_arms, require
 from trials.models import Participant, Trial
 from trials.permissions import Permission
@@ -104,7 +104,7 @@ def confirmed_loinc(trial: Trial) -> dict[str, str]:
 
 def specimen_ids(by: Actor, trial: Trial, keys: Iterable[int]) -> dict[int, str]:
     """Return the ids on the tubes of those specimens that `by` may send results of."""
-    found = Specimen.objects.filter(trial=trial, pk__in=list(keys))
+    found = Specimen.objects.filter(specimens_seen_by(by, trial), trial=trial, pk__in=list(keys))
     sites = sites_open_to(by, Permission.RESULT_RECORD, trial)
     if sites is not None:
         found = found.filter(participant__site__in=sites)
@@ -114,7 +114,8 @@ def specimen_ids(by: Actor, trial: Trial, keys: Iterable[int]) -> dict[int, str]
 def specimen_to_receive(by: Actor, trial: Trial, identifier: str) -> Specimen | None:
     """Return the specimen whose arrival `by` may record; None for an unknown, a foreign and another site's alike."""
     require(by, Permission.SPECIMEN_RECEIVE, trial)
-    found = Specimen.objects.filter(trial=trial, identifier=identifier).select_related("participant__site", "trial")
+    found = Specimen.objects.filter(specimens_seen_by(by, trial), trial=trial, identifier=identifier)
+    found = found.select_related("participant__site", "trial")
     sites = sites_open_to(by, Permission.SPECIMEN_RECEIVE, trial)
     return (found if sites is None else found.filter(participant__site__in=sites)).first()
 

@@ -110,15 +110,17 @@ def count_told_to_all(trial: Trial, analysed: int) -> int:
     """Return how many analysed values everybody may be told of; `analysed` in trials where no arm crosses over.
 
     A count that rises with a value of one participant and not of another would tell who crossed over. This one follows
-    the rule that is the same for all: nothing after the last controlled visit.
+    the rule that is the same for all: nothing after the last controlled visit. What tells an arm is not in it.
     """
-    if not trial.arms.exclude(crosses_over_to=None).exists():
+    tells = trial.biomarkers.filter(tells_arm=True).exists()
+    if not tells and not trial.arms.exclude(crosses_over_to=None).exists():
         return analysed
     names = ", ".join(COLUMNS)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT count(*) FROM ({ANALYSIS_VALUES}) AS used ({names}) "  # noqa: S608 - built from constants
-            "JOIN trials_allocation USING (participant_id)",
+            "JOIN trials_allocation USING (participant_id) "
+            "WHERE biomarker NOT IN (SELECT code FROM measurements_biomarker WHERE trial_id = %(trial)s AND tells_arm)",
             {"trial": trial.pk, "arm_sites": []},
         )
         return int(cursor.fetchone()[0])

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from measurements.models import Biomarker, Result, Specimen
+from measurements.selectors.places import closed_sites, seen_by, specimens_seen_by
 from trials.access import Actor, has_permission, require, sites_where
 from trials.models import Attendance, Laboratory, Participant, Site, Trial, Visit
 from trials.permissions import Permission
@@ -111,7 +112,7 @@ def grid_of(trial: Trial, wish: GridWish, laboratory: Laboratory, by: Actor) -> 
     people = list(found[(wish.page - 1) * ROWS_ON_A_PAGE : wish.page * ROWS_ON_A_PAGE])
     is_open = trial.data_state == Trial.DataState.OPEN
     correctable = sites_where(by, Permission.RESULT_CORRECT, trial) if wish.changes else set()
-    rows = _Rows(trial, wish, people, laboratory)
+    rows = _Rows(trial, wish, people, laboratory, by)
     sees_codes = has_permission(by, Permission.PARTICIPANT_VIEW, trial)
     made = tuple(
         rows.row(person, sees_codes=sees_codes, is_open=is_open, may_change=person.site_id in correctable)
@@ -130,7 +131,9 @@ def people_due(trial: Trial, wish: GridWish, by: Actor) -> QuerySet[Participant]
     found = found.exclude(state__in=NOT_YET_IN).select_related("site", "trial").order_by("number", "pk")
     if wish.site is not None:
         found = found.filter(site=wish.site)
-    has_specimen = Exists(Specimen.objects.filter(participant=OuterRef("pk"), visit=wish.visit))
+    has_specimen = Exists(
+        Specimen.objects.filter(specimens_seen_by(by, trial), participant=OuterRef("pk"), visit=wish.visit)
+    )
     if not has_permission(by, Permission.PARTICIPANT_VIEW, trial):
         return found.filter(has_specimen)
     if wish.with_all:
@@ -151,13 +154,17 @@ def _window_is_open(visit: Visit) -> Q:
 class _Rows:
     """Rows of one page, from three queries."""
 
-    def __init__(self, trial: Trial, wish: GridWish, people: Sequence[Participant], laboratory: Laboratory) -> None:
+    def __init__(
+        self, trial: Trial, wish: GridWish, people: Sequence[Participant], laboratory: Laboratory, by: Actor
+    ) -> None:
         self._wish = wish
         self._laboratory = laboratory
+        self._closed = closed_sites(by, trial)
         self._specimens: dict[int, list[Specimen]] = defaultdict(list)
-        for specimen in Specimen.objects.filter(participant__in=people, visit=wish.visit).order_by("identifier"):
+        seen = Specimen.objects.filter(specimens_seen_by(by, trial), participant__in=people, visit=wish.visit)
+        for specimen in seen.order_by("identifier"):
             self._specimens[specimen.participant_id].append(specimen)
-        self._results = _current(trial, wish, people)
+        self._results = _current(trial, wish, people, seen_by(by, trial))
         locked = Attendance.objects.filter(participant__in=people, visit=wish.visit, locked_at__isnull=False)
         self._locked = set(locked.values_list("participant_id", flat=True))
 
@@ -181,7 +188,8 @@ class _Rows:
         known = own or results
         result = known[-1] if known else None
         specimen = result.specimen.identifier if result else of_kind.get(biomarker.specimen_type, "")
-        may_type = is_open and (result is None or (may_change and bool(own)))
+        is_withheld = biomarker.tells_arm and person.site_id in self._closed
+        may_type = is_open and not is_withheld and (result is None or (may_change and bool(own)))
         name = cell_name(person.pk, biomarker.pk)
         return GridCell(name, biomarker, result, specimen, may_type)
 
@@ -191,9 +199,12 @@ class _Rows:
         return result.laboratory_id == self._laboratory.pk and is_same_run
 
 
-def _current(trial: Trial, wish: GridWish, people: Iterable[Participant]) -> dict[tuple[int, int], list[Result]]:
+def _current(
+    trial: Trial, wish: GridWish, people: Iterable[Participant], seen: Q
+) -> dict[tuple[int, int], list[Result]]:
     found: dict[tuple[int, int], list[Result]] = defaultdict(list)
     results = Result.objects.filter(
+        seen,
         trial=trial,
         specimen__participant__in=people,
         specimen__visit=wish.visit,

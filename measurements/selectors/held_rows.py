@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from measurements.models import HeldRow, Specimen
-from measurements.selectors.places import sites_open_to
+from measurements.models import Biomarker, HeldRow, Specimen
+from measurements.selectors.places import closed_sites, sites_open_to
 from measurements.selectors.reference import NEAR_MISSES, reference_for
 from measurements.validation import Options, RowAsSent, check_rows
 from measurements.validation.findings import Finding
@@ -40,10 +40,22 @@ def unsettled(trial: Trial) -> QuerySet[HeldRow]:
     return HeldRow.objects.filter(trial=trial, settled=None)
 
 
+def waiting_for(by: Actor, trial: Trial) -> QuerySet[HeldRow]:
+    """Return the rows that wait and that `by` may see once they may settle any: they have no site, so it takes all."""
+    return unsettled(trial).filter(_seen_by(by, trial))
+
+
+def _seen_by(by: Actor, trial: Trial) -> Q:
+    if not closed_sites(by, trial):
+        return Q()
+    telling = Biomarker.objects.filter(trial=trial, tells_arm=True).values_list("pk", flat=True)
+    return ~Q(row__biomarker_pk__in=list(telling))
+
+
 def held_rows_of(by: Actor, trial: Trial, *, code: str = "", laboratory: str = "") -> QuerySet[HeldRow]:
     """Return the rows that wait, the oldest first, narrowed by why they wait and by the code of their laboratory."""
     require_settling(by, trial)
-    found = unsettled(trial).select_related("laboratory", "submission").order_by("id")
+    found = waiting_for(by, trial).select_related("laboratory", "submission").order_by("id")
     if code:
         found = found.filter(code=code)
     return found.filter(laboratory__code=laboratory) if laboratory else found
@@ -52,7 +64,8 @@ def held_rows_of(by: Actor, trial: Trial, *, code: str = "", laboratory: str = "
 def waiting_row(by: Actor, trial: Trial, number: int) -> HeldRow:
     """Return one row that was held, settled or not; NotFound in the same words for a missing and a foreign one."""
     require_settling(by, trial)
-    found = HeldRow.objects.filter(trial=trial, pk=number).select_related("laboratory", "submission", "trial").first()
+    known = HeldRow.objects.filter(_seen_by(by, trial), trial=trial, pk=number)
+    found = known.select_related("laboratory", "submission", "trial").first()
     if found is None:
         raise NotFound("held_row_unknown", "There is no such row that you may see.")
     return found

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from measurements.models import Assay, Biomarker, Result, Specimen, Submission
-from measurements.selectors.places import sites_open_to
+from measurements.selectors.places import closed_sites, seen_by, sites_open_to, specimens_seen_by
 from trials.access import Actor, require
 from trials.errors import NotFound
 from trials.models import Trial
@@ -54,7 +54,7 @@ def results_visible_to(
 ) -> QuerySet[Result, dict[str, Any]]:
     """Return results as sent and as used, as mappings; superseded ones are among them and say by which."""
     require(by, Permission.RESULT_VIEW, trial)
-    found = Result.objects.filter(trial=trial)
+    found = Result.objects.filter(seen_by(by, trial), trial=trial)
     if by.credential is not None:
         found = found.filter(laboratory_id=by.credential.laboratory_id)
     sites = sites_open_to(by, Permission.RESULT_VIEW, trial)
@@ -98,7 +98,8 @@ def specimens_visible_to(by: Actor, trial: Trial, *, awaiting_results: bool = Fa
     nothing is awaited, unless an aliquot of it is left.
     """
     require(by, Permission.SPECIMEN_VIEW, trial)
-    found = Specimen.objects.filter(trial=trial).select_related("participant", "visit", "shipment", "parent")
+    found = Specimen.objects.filter(specimens_seen_by(by, trial), trial=trial)
+    found = found.select_related("participant", "visit", "shipment", "parent")
     sites = sites_open_to(by, Permission.SPECIMEN_VIEW, trial)
     if sites is not None:
         found = found.filter(participant__site__in=sites)
@@ -141,19 +142,22 @@ def submissions_visible_to(by: Actor, trial: Trial) -> QuerySet[Submission]:
     """Return deliveries: a laboratory's own; for people those of the trial, or those with rows of their sites only.
 
     Report and file say every row that was sent, also what was refused, held, or known before. So for those bound to
-    sites every row must have become a value of theirs, unless they sent it themselves.
+    sites every row must have become a value of theirs, unless they sent it themselves; and what has rows that tell the
+    arm is for those who may see every arm, and for who sent it.
     """
     require(by, Permission.RESULT_VIEW, trial)
     found = Submission.objects.filter(trial=trial).select_related("laboratory")
     if by.credential is not None:
         return found.filter(laboratory_id=by.credential.laboratory_id)
+    is_sent = Q(event__actor_kind="person", event__actor_id=by.id)
+    if closed_sites(by, trial):
+        found = found.filter(Q(tells_arm=False) | is_sent)
     sites = sites_open_to(by, Permission.RESULT_VIEW, trial)
     if sites is None:
         return found
     own = Result.objects.filter(submission=OuterRef("pk"), specimen__participant__site__in=sites)
     others = Result.objects.filter(submission=OuterRef("pk")).exclude(specimen__participant__site__in=sites)
     is_all_own = Q(Exists(own), received=F("created") + F("corrected"))
-    is_sent = Q(event__actor_kind="person", event__actor_id=by.id)
     return found.filter(is_all_own | is_sent, ~Exists(others))
 
 

@@ -19,7 +19,7 @@ from measurements.models.assay import DEFAULT_CV_LIMIT
 from measurements.plates.replicates import Spread, pooled_cv, spread
 from measurements.plates.westgard import Control, outcome, rules_broken
 from measurements.selectors.listings import specimens_visible_to
-from measurements.selectors.places import sites_open_to
+from measurements.selectors.places import SHOWN, closed_sites, seen_by, sites_open_to
 from trials.access import Actor, require
 from trials.errors import NotFound
 from trials.models import Laboratory, Trial
@@ -98,7 +98,7 @@ class PlateLine:
         return sum(each.differs for each in self.replicated)
 
 
-RUNS = """
+RUNS = f"""
 SELECT r.laboratory_id, r.run, max(r.performed_on), count(*), count(DISTINCT r.specimen_id),
        array_agg(DISTINCT b.code ORDER BY b.code), max(r.recorded_at)
 FROM measurements_result r
@@ -107,11 +107,11 @@ JOIN measurements_specimen s ON s.id = r.specimen_id
 JOIN trials_participant p ON p.id = s.participant_id
 WHERE r.trial_id = %(trial)s AND r.run <> '' AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))
   AND (%(laboratory)s::bigint IS NULL OR r.laboratory_id = %(laboratory)s)
-  AND (%(run)s::text IS NULL OR r.run = %(run)s)
+  AND (%(run)s::text IS NULL OR r.run = %(run)s) AND {SHOWN}
   AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)
-GROUP BY r.laboratory_id, r.run"""
+GROUP BY r.laboratory_id, r.run"""  # noqa: S608 - built from constants
 
-REPLICATES = """
+REPLICATES = f"""
 SELECT r.laboratory_id, r.run, s.identifier, b.code, r.unit, array_agg(r.value::float8 ORDER BY r.replicate),
        coalesce(max(a.replicate_cv_limit), %(limit)s)::float8
 FROM unnest(%(laboratories)s::bigint[], %(runs)s::text[]) AS wanted (laboratory, run)
@@ -121,19 +121,20 @@ JOIN measurements_specimen s ON s.id = r.specimen_id
 JOIN trials_participant p ON p.id = s.participant_id
 LEFT JOIN measurements_assay a ON a.id = r.assay_id
 WHERE r.trial_id = %(trial)s AND (%(sites)s::bigint[] IS NULL OR p.site_id = ANY(%(sites)s))
-  AND r.status IN ('final', 'corrected') AND r.value IS NOT NULL AND r.comparator = ''
+  AND r.status IN ('final', 'corrected') AND r.value IS NOT NULL AND r.comparator = '' AND {SHOWN}
   AND NOT EXISTS (SELECT 1 FROM measurements_result later WHERE later.supersedes_id = r.id)
 GROUP BY r.laboratory_id, r.run, s.identifier, b.code, r.unit, r.assay_id
 HAVING count(*) > 1
-ORDER BY s.identifier, b.code"""
+ORDER BY s.identifier, b.code"""  # noqa: S608 - built from constants
 
 
 def plates_of(by: Actor, trial: Trial, *, laboratory: int | None = None, run: str | None = None) -> list[PlateLine]:
     """Return the plates that results name or that are registered, without replicates; those of one run if asked."""
     require(by, Permission.RESULT_VIEW, trial)
     sites = sites_open_to(by, Permission.RESULT_VIEW, trial)
+    scope = {"trial": trial.pk, "sites": sites, "laboratory": laboratory, "run": run, "closed": closed_sites(by, trial)}
     with connection.cursor() as cursor:
-        cursor.execute(RUNS, {"trial": trial.pk, "sites": sites, "laboratory": laboratory, "run": run})
+        cursor.execute(RUNS, scope)
         counted = {(line[0], line[1]): line for line in cursor.fetchall()}
     registered = Plate.objects.filter(trial=trial).select_related("laboratory")
     registered = registered if laboratory is None else registered.filter(laboratory_id=laboratory)
@@ -167,6 +168,7 @@ def add_replicates(lines: Sequence[PlateLine], by: Actor, trial: Trial) -> None:
     asked = {
         "trial": trial.pk,
         "sites": sites_open_to(by, Permission.RESULT_VIEW, trial),
+        "closed": closed_sites(by, trial),
         "limit": DEFAULT_CV_LIMIT,
         "laboratories": [key[0] for key in by_run],
         "runs": [key[1] for key in by_run],
@@ -280,7 +282,7 @@ def awaiting_by_participant(assay: Assay, by: Actor, *, only_received: bool = Fa
         specimen_type=assay.biomarker.specimen_type, participant__data_use_withdrawn=False
     )
     usable = waiting.filter(state__in=states).exclude(condition=Specimen.Condition.UNUSABLE)
-    done = Result.objects.filter(trial=assay.trial, biomarker=assay.biomarker)
+    done = Result.objects.filter(seen_by(by, assay.trial), trial=assay.trial, biomarker=assay.biomarker)
     seen = {parent or key for key, parent in done.values_list("specimen_id", "specimen__parent_id")}
     with_aliquots = set(usable.filter(parent__isnull=False).values_list("parent_id", flat=True))
     groups: dict[int, list[str]] = defaultdict(list)

@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from measurements.models import Query, QueryNote
-from measurements.selectors.places import sites_open_to
+from measurements.selectors.places import seen_by, sites_open_to
 from trials.access import Actor, has_permission, require
 from trials.errors import NotFound
 from trials.models import Participant, Trial
 from trials.permissions import Permission
 
 
+def about_seen(by: Actor, trial: Trial) -> Q:
+    """Return the condition for queries that they are about nothing that is withheld from `by`."""
+    of_result = seen_by(by, trial, biomarker="result__biomarker", participant="participant")
+    return seen_by(by, trial, participant="participant") & of_result
+
+
 def queries_visible_to(by: Actor, trial: Trial) -> QuerySet[Query]:
     """Return the trial's queries with what they are about, the newest first."""
     require(by, Permission.QUERY_VIEW, trial)
-    found = Query.objects.filter(trial=trial).select_related(
+    found = Query.objects.filter(about_seen(by, trial), trial=trial).select_related(
         "participant__site", "visit", "biomarker", "result__laboratory"
     )
     sites = sites_open_to(by, Permission.QUERY_VIEW, trial)
@@ -35,7 +41,9 @@ def queries_of(participant: Participant, by: Actor) -> list[Query]:
     """Return what was asked about a participant, open ones first; nothing for those who see no queries there."""
     if not has_permission(by, Permission.QUERY_VIEW, participant.trial, site=participant.site):
         return []
-    found = Query.objects.filter(participant=participant).select_related("visit", "biomarker")
+    found = Query.objects.filter(about_seen(by, participant.trial), participant=participant).select_related(
+        "visit", "biomarker"
+    )
     order = [Query.State.OPEN, Query.State.ANSWERED, Query.State.CLOSED]
     return sorted(found, key=lambda query: (order.index(Query.State(query.state)), -query.pk))
 

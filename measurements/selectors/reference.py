@@ -72,8 +72,12 @@ def reference_for(
     laboratory: Laboratory,
     sites: Sites,
     now: datetime,
+    closed: Sequence[int] = (),
 ) -> Known:
-    """Return what `rows` are checked against; participants of other sites are as unknown as foreign ones."""
+    """Return what `rows` are checked against; participants of other sites are as unknown as foreign ones.
+
+    At `closed` sites values that tell the arm are withheld from the sender.
+    """
     state, version = _one("SELECT data_state, data_version FROM trials_trial WHERE id = %s", [trial.pk])
     found = _Found()
     _load_participants(found, trial, sites, _texts(rows, "participant"))
@@ -91,6 +95,7 @@ def reference_for(
         windows=_windows(visits, found, rows),
         recorded=recorded,
         held=_held(trial, laboratory, sites, named, rows),
+        withheld_of=_participants_at(closed, found) if closed else None,
     )
     return Known(reference, version, details)
 
@@ -144,6 +149,12 @@ def _keep_participants(found: _Found, lines: Iterable[Any]) -> None:
     for key, code, is_withdrawn, randomized_on in lines:
         found.participants[code] = ParticipantRef(key, is_withdrawn)
         found.anchors[code] = randomized_on
+
+
+def _participants_at(closed: Sequence[int], found: _Found) -> frozenset[int]:
+    keys = [participant.pk for participant in found.participants.values()]
+    sql = "SELECT id FROM trials_participant WHERE id = ANY(%s) AND site_id = ANY(%s)"
+    return frozenset(key for (key,) in _all(sql, [keys, list(closed)]))
 
 
 def _load_specimens(found: _Found, trial: Trial, sites: Sites, ids: list[str]) -> dict[int, str]:
@@ -202,7 +213,7 @@ def _windows(
 
 BIOMARKERS = """
 SELECT b.id, b.code, b.name, b.unit, b.aliases, b.molar_mass, b.plausible_low, b.plausible_high, b.may_be_negative,
-       b.specimen_type, a.id, a.code, a.unit, a.lower_limit_of_detection, a.lower_limit_of_quantification,
+       b.specimen_type, b.tells_arm, a.id, a.code, a.unit, a.lower_limit_of_detection, a.lower_limit_of_quantification,
        a.upper_limit_of_quantification, a.valid_from, a.valid_to
 FROM measurements_biomarker b
 LEFT JOIN measurements_assay a ON a.biomarker_id = b.id AND a.laboratory_id = %(laboratory)s
@@ -213,8 +224,8 @@ def _biomarkers(trial: Trial, laboratory: Laboratory, today: date) -> dict[str, 
     lines = _all(BIOMARKERS, {"trial": trial.pk, "laboratory": laboratory.pk})
     assays: dict[int, dict[str, AssayRef]] = defaultdict(dict)
     for line in lines:
-        if line[10] is not None:  # the versions of a code come in the order of time
-            of_biomarker, (key, code, unit, *limits, first, last) = assays[line[0]], line[10:]
+        if line[11] is not None:  # the versions of a code come in the order of time
+            of_biomarker, (key, code, unit, *limits, first, last) = assays[line[0]], line[11:]
             before = of_biomarker.get(code)
             earlier = (before, *before.earlier) if before else ()
             llod, lloq, uloq = map(_plain, limits)
@@ -223,7 +234,7 @@ def _biomarkers(trial: Trial, laboratory: Laboratory, today: date) -> dict[str, 
 
 
 def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef], today: date) -> BiomarkerRef:
-    key, code, name, unit, aliases, molar_mass, low, high, may_be_negative, specimen_type = line[:10]
+    key, code, name, unit, aliases, molar_mass, low, high, may_be_negative, specimen_type, tells_arm = line[:11]
     in_use = [each for each, assay in assays.items() if assay.is_valid_on(today)]
     return BiomarkerRef(
         pk=key,
@@ -236,6 +247,7 @@ def _biomarker(line: Sequence[Any], assays: dict[str, AssayRef], today: date) ->
         plausible_high=_plain(high),
         allows_negative=may_be_negative,
         specimen_kind=specimen_type,
+        tells_arm=tells_arm,
         assays=assays,
         usual_assay=in_use[0] if len(in_use) == 1 else None,
         has_dated_assays=any(assay.earlier or assay.valid_from or assay.valid_to for assay in assays.values()),

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
 from measurements.models import Biomarker, Query, Result, Specimen
 from measurements.selectors.cross_over import may_offer_cross_over
+from measurements.selectors.places import seen_by, shows_lines, specimens_seen_by
 from measurements.selectors.schedule import VisitLine, planned_visit
 from trials.access import Actor, has_permission, require
 from trials.models import Attendance, Laboratory, Participant, Trial, Visit
@@ -75,8 +77,9 @@ def visit_sheet(participant: Participant, visit: Visit, laboratory: Laboratory, 
     """Return the sheet of a visit; `laboratory` is the one that values entered here belong to."""
     trial = participant.trial
     require(by, Permission.RESULT_VIEW, trial, site=participant.site)
-    specimens = list(Specimen.objects.filter(participant=participant, visit=visit).order_by("identifier"))
-    results = _current_results(specimens)
+    found = Specimen.objects.filter(specimens_seen_by(by, trial), participant=participant, visit=visit)
+    specimens = list(found.order_by("identifier"))
+    results = _current_results(specimens, seen_by(by, trial))
     attendance = Attendance.objects.filter(participant=participant, visit=visit).first()
     is_open = trial.data_state == Trial.DataState.OPEN
     is_kept = is_open and not (attendance and attendance.locked_at) and not participant.data_use_withdrawn
@@ -85,7 +88,7 @@ def visit_sheet(participant: Participant, visit: Visit, laboratory: Laboratory, 
         visit,
         attendance,
         specimens,
-        _lines(trial, specimens, results, laboratory),
+        _lines(trial, specimens, results, laboratory, shows_lines(by, trial, participant.site_id)),
         planned_visit(participant, visit, by),
         may_record=is_kept and has_permission(by, Permission.RESULT_RECORD, trial, site=participant.site),
         may_attend=is_kept and has_permission(by, Permission.VISIT_RECORD, trial, site=participant.site),
@@ -94,18 +97,20 @@ def visit_sheet(participant: Participant, visit: Visit, laboratory: Laboratory, 
     )
 
 
-def _current_results(specimens: Iterable[Specimen]) -> list[Result]:
-    found = Result.objects.filter(specimen__in=list(specimens), superseded_by=None)
+def _current_results(specimens: Iterable[Specimen], seen: Q) -> list[Result]:
+    found = Result.objects.filter(seen, specimen__in=list(specimens), superseded_by=None)
     return list(found.select_related("specimen", "laboratory").order_by("id"))
 
 
-def _lines(trial: Trial, specimens: list[Specimen], results: list[Result], laboratory: Laboratory) -> list[Line]:
+def _lines(
+    trial: Trial, specimens: list[Specimen], results: list[Result], laboratory: Laboratory, shown: Q
+) -> list[Line]:
     own = {result.biomarker_id: result for result in results if result.laboratory_id == laboratory.pk}
     others = {result.biomarker_id: result for result in results if result.laboratory_id != laboratory.pk}
     of_kind = {specimen.specimen_type: specimen.identifier for specimen in reversed(specimens)}
     queries = {query.result_id: query for query in Query.objects.filter(result__in=results).order_by("id")}
     lines = []
-    for biomarker in Biomarker.objects.filter(trial=trial):
+    for biomarker in Biomarker.objects.filter(shown, trial=trial):
         result = own.get(biomarker.pk) or others.get(biomarker.pk)
         is_own = result is None or biomarker.pk in own
         specimen = result.specimen.identifier if result else of_kind.get(biomarker.specimen_type, "")

@@ -12,6 +12,7 @@ from django.utils import timezone
 from measurements.labels import typed_identifier
 from measurements.models import Biomarker, Result, Shipment, Specimen
 from measurements.selectors.listings import awaited, specimens_visible_to
+from measurements.selectors.places import seen_by
 from measurements.validation.nearness import Nearness
 from measurements.validation.texts import has_only_kept_characters
 from trials.access import Actor, sites_where
@@ -121,7 +122,7 @@ def _unknown(text: str = "", near: str | None = None) -> NotFound:
 
 def results_in(specimen: Specimen, by: Actor) -> list[Result]:
     """Return the current results in a specimen and its aliquots: a laboratory's own, people's all."""
-    found = Result.objects.filter(trial=specimen.trial_id, superseded_by=None)
+    found = Result.objects.filter(seen_by(by, specimen.trial), trial=specimen.trial_id, superseded_by=None)
     found = found.filter(specimen=specimen) | found.filter(specimen__parent=specimen)
     if by.credential is not None:
         found = found.filter(laboratory=by.credential.laboratory_id)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from measurements.models import EntryPass, EntrySettlement, Query, QueryNote, Result, Submission
 from measurements.selectors.listings import submissions_visible_to
+from measurements.selectors.places import seen_by
 from trials.access import Actor, has_permission, require, sites_where
 from trials.errors import NotFound
 from trials.models import Participant, Trial, Visit
@@ -66,7 +67,7 @@ def value_history(number: int, by: Actor, trial: Trial) -> ValueHistory:
     """
     require(by, Permission.RESULT_VIEW, trial)
     sites = sites_where(by, Permission.RESULT_VIEW, trial)
-    found = Result.objects.filter(trial=trial, specimen__participant__site__in=sites)
+    found = Result.objects.filter(seen_by(by, trial), trial=trial, specimen__participant__site__in=sites)
     result = found.filter(pk=number).first()
     if result is None:
         raise NotFound("result_unknown", "There is no value of this number that you may see.")

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from django.db.models import Q
 from django.utils.formats import date_format
 
 from measurements.models import Result, SourceVerification
+from measurements.selectors.places import seen_by
 from trials.access import Actor, require
 from trials.models import Attendance, Participant, ParticipantEvent, Visit
 from trials.permissions import Permission
@@ -48,7 +50,8 @@ def source_items(participants: Sequence[Participant], by: Actor) -> dict[int, li
         require(by, Permission.PARTICIPANT_VIEW, participant.trial, site=participant.site)
     keys = [participant.pk for participant in participants]
     items: dict[int, list[SourceItem]] = {key: [] for key in keys}
-    for owner, item in (*_of_events(keys), *_of_visits(keys)):
+    seen = seen_by(by, participants[0].trial) if participants else Q()
+    for owner, item in (*_of_events(keys), *_of_visits(keys, seen)):
         items[owner].append(item)
     marks = _marks(keys)
     return {key: [replace(each, mark=marks.get((key, each.item, each.content))) for each in items[key]] for key in keys}
@@ -69,11 +72,11 @@ def _of_events(participants: Iterable[int]) -> Iterator[tuple[int, SourceItem]]:
         )  # fmt: skip
 
 
-def _of_visits(participants: Iterable[int]) -> Iterator[tuple[int, SourceItem]]:
+def _of_visits(participants: Iterable[int], seen: Q) -> Iterator[tuple[int, SourceItem]]:
     attendances = Attendance.objects.filter(participant__in=participants).select_related("visit")
     # A laboratory of the trial's own is the site: what is typed into visit forms.
     results = Result.objects.filter(
-        specimen__participant__in=participants, superseded_by=None, laboratory__trial__isnull=False
+        seen, specimen__participant__in=participants, superseded_by=None, laboratory__trial__isnull=False
     ).select_related("specimen__visit", "biomarker")
     found = [
         *((each.visit, 0, each.participant_id, _attendance(each)) for each in attendances),

@@ -35,6 +35,7 @@ READING = (
     "plausible_low",
     "plausible_high",
     "is_awaited",
+    "tells_arm",
     "loinc",
     "loinc_source",
     "loinc_verified",
@@ -83,7 +84,7 @@ def revise_biomarker(*, biomarker: Biomarker, definition: Definition, by: Actor,
         now = Biomarker.objects.select_for_update().get(pk=biomarker.pk)
         wanted = _biomarker(trial, definition, now.position)
         changed = [name for name in (*MEANING, *READING) if getattr(now, name) != getattr(wanted, name)]
-        meaning = [name for name in changed if name in MEANING]
+        meaning = [name for name in changed if name in MEANING or (name == "tells_arm" and now.tells_arm)]
         _require_changeable(now, meaning, reason=reason.strip(), has_changes=bool(changed))
         for name in changed:
             setattr(now, name, getattr(wanted, name))
@@ -105,7 +106,8 @@ def is_recorded(biomarker: Biomarker) -> bool:
 
 
 def _require_changeable(now: Biomarker, meaning: Sequence[str], *, reason: str, has_changes: bool) -> None:
-    recorded = is_recorded(now)
+    # Whether what tells an arm is recorded of anybody is not said, so that its meaning is fixed with the design.
+    recorded = now.trial.status != Trial.Status.DRAFT if now.tells_arm else is_recorded(now)
     if meaning and recorded:
         words = ", ".join(name.replace("_", " ") for name in meaning)
         raise InConflict(
@@ -181,7 +183,8 @@ def _biomarker(trial: Trial, definition: Definition, position: int) -> Biomarker
         may_be_negative=definition.may_be_negative,
         aliases=list(definition.aliases),
         specimen_type=definition.specimen_type,
-        is_awaited=definition.is_awaited,
+        is_awaited=definition.is_awaited and not definition.tells_arm,
+        tells_arm=definition.tells_arm,
         loinc=definition.loinc.code if definition.loinc else "",
         loinc_source=definition.loinc.source if definition.loinc else "",
         loinc_verified=bool(definition.loinc and definition.loinc.is_verified),

@@ -59,12 +59,14 @@ class _Refused(Exception):  # noqa: N818 - it undoes a transaction and says why
 def begin_batch(*, trial: Trial, wish: GridWish, key: str, by: Actor) -> EntryBatch:
     """Begin a batch in which every value is entered twice; begun once however often its form is sent.
 
-    Raises NotAllowed where `by` enters no results at the site, InConflict where the trial takes no values.
+    Raises NotAllowed where `by` enters no results at the site, InConflict where the trial takes no values, RuleBroken
+    for what tells an arm: a batch is counted and compared by people who may not see it.
     """
     with audit.transaction(by=by) as event:
         person = _person(by)
         require(by, Permission.RESULT_RECORD, trial, site=wish.site)
         require_writable(trial, Writing.VALUES)
+        _require_untelling(wish)
         batch, _is_new = EntryBatch.objects.get_or_create(
             begun_by=person,
             key=key[:40],
@@ -80,6 +82,17 @@ def begin_batch(*, trial: Trial, wish: GridWish, key: str, by: Actor) -> EntryBa
         )
         event.record("entry_batch.begun", trial=trial, target=batch)
     return batch
+
+
+def _require_untelling(wish: GridWish) -> None:
+    for biomarker in wish.biomarkers:
+        if biomarker.tells_arm:
+            raise RuleBroken(
+                "arm_hidden",
+                _("%(name)s tells who has a therapy, so that it is not entered twice. Leave it out of the batch.")
+                % {"name": biomarker.name},
+                field="biomarker",
+            )
 
 
 def check_pass(*, batch: EntryBatch, typed: Mapping[str, str], by: Actor, page: int = 1) -> dict[str, CellFinding]:

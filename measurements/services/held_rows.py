@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from msgspec.structs import replace
 
 from measurements.models import HeldRow, HeldRowOutcome, Specimen, Submission
-from measurements.selectors.held_rows import require_settling, rows_as_sent, unsettled
+from measurements.selectors.held_rows import require_settling, rows_as_sent, waiting_for
 from measurements.services.results import record_results
 from measurements.validation import Options, Payload, RowAsSent, RunAsSent
 from trials import audit
@@ -45,7 +45,7 @@ def release_held_rows(*, trial: Trial, by: Actor, numbers: Iterable[int] | None 
     with audit.transaction(by=by) as event:
         require_settling(by, trial)
         require_writable(trial, Writing.VALUES)
-        found = unsettled(trial)
+        found = waiting_for(by, trial)
         released = _release(found if numbers is None else found.filter(pk__in=list(numbers)), by)
         event.record("held_rows.released", trial=trial, target=trial, row_count=released.joined)
     return released
@@ -53,7 +53,7 @@ def release_held_rows(*, trial: Trial, by: Actor, numbers: Iterable[int] | None 
 
 def join_waiting_rows(specimen: Specimen, by: Actor) -> Released:
     """Let rows that waited for this specimen join; part of the service that registers it, in its transaction."""
-    waited = unsettled(specimen.trial).filter(code="specimen_held", row__specimen=specimen.identifier)
+    waited = waiting_for(by, specimen.trial).filter(code="specimen_held", row__specimen=specimen.identifier)
     return _release(waited, by)
 
 
@@ -70,7 +70,7 @@ def assign_held_row(*, held_row: HeldRow, specimen: Specimen, by: Actor, reason:
         _require_reason(reason, "Say why the row means this specimen. Nothing was saved.")
         if specimen.trial_id != trial.pk:
             raise RuleBroken("specimen_unknown", "Choose a specimen of this trial. Nothing is saved.", field="specimen")
-        known = _waiting(held_row)
+        known = _waiting(held_row, by)
         row = replace(rows_as_sent([known])[known.pk], specimen=specimen.identifier, participant=None, visit=None)
         reasons = _record([known], [row], by)
         if reasons:
@@ -87,7 +87,7 @@ def dismiss_held_row(*, held_row: HeldRow, by: Actor, reason: str) -> None:
         trial = held_row.trial
         require_settling(by, trial)
         _require_reason(reason, "Say why the row is dismissed. Nothing was saved.")
-        known = _waiting(held_row)
+        known = _waiting(held_row, by)
         _, is_made = HeldRowOutcome.objects.get_or_create(
             held_row=known, defaults={"outcome": "dismissed", "reason": reason.strip()}
         )
@@ -101,8 +101,8 @@ def _require_reason(reason: str, sentence: str) -> None:
         raise RuleBroken("reason_missing", sentence, field="reason")
 
 
-def _waiting(held_row: HeldRow) -> HeldRow:
-    known = unsettled(held_row.trial).filter(pk=held_row.pk).first()
+def _waiting(held_row: HeldRow, by: Actor) -> HeldRow:
+    known = waiting_for(by, held_row.trial).filter(pk=held_row.pk).first()
     if known is None:
         raise _settled_already()
     return known

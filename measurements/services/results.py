@@ -10,7 +10,7 @@ from django.db import transaction as database_transaction
 from django.utils import timezone
 
 from measurements.models import Submission, SubmissionFile
-from measurements.selectors.places import sites_open_to
+from measurements.selectors.places import closed_sites, sites_open_to
 from measurements.selectors.reference import Known, reference_for
 from measurements.services.idempotency import Key, earlier_answer, keep_answer
 from measurements.services.queries import ask_about_several_values
@@ -18,6 +18,7 @@ from measurements.services.replicates import ask_about_replicates
 from measurements.services.storing import settle_held_rows, store_rows
 from measurements.validation import AcceptedRow, Checked, Options, Payload, check_rows
 from measurements.validation.columns import Cell
+from measurements.validation.nearness import squeezed
 from measurements.validation.returned import located
 from trials import audit
 from trials.access import Actor, require
@@ -146,6 +147,7 @@ def _known(delivery: _Delivery) -> Known:
         laboratory=delivery.laboratory,
         sites=sites_open_to(delivery.by, _right(delivery), delivery.trial),
         now=delivery.now,
+        closed=closed_sites(delivery.by, delivery.trial),
     )
 
 
@@ -177,7 +179,7 @@ def _status(checked: Checked) -> int:
 def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> Answer:
     with audit.transaction(by=delivery.by) as event:
         said, written = _report(delivery, checked), _written(checked)
-        submission = _submission(delivery, checked, said)
+        submission = _submission(delivery, known, checked, said)
         _keep_file(submission, delivery)
         stored = store_rows(submission, checked, known.recorded)
         settle_held_rows(submission, checked, known.reference, delivery.released)
@@ -187,13 +189,14 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
             ask_about_several_values(submission, written)
             if any(row.replicate > 1 or row.disposition == "corrected" for row in written):
                 ask_about_replicates(submission)
+        if stored.is_told:
             version = mark_data_changed(delivery.trial)
         body = _body(delivery, checked, version, said, submission)
         if delivery.key is not None:
             keep_answer(delivery.key, status, body)
         _announce(submission)
         event.record(
-            "results.recorded",
+            "results.of_therapy_recorded" if submission.tells_arm else "results.recorded",
             trial=delivery.trial,
             target=submission,
             row_count=checked.counts.received,
@@ -213,7 +216,7 @@ def _announce(submission: Submission) -> None:
     announce(Webhook.Event.SUBMISSION_COMPLETED, trial=submission.trial, laboratory=submission.laboratory, data=told)
 
 
-def _submission(delivery: _Delivery, checked: Checked, said: dict[str, Any]) -> Submission:
+def _submission(delivery: _Delivery, known: Known, checked: Checked, said: dict[str, Any]) -> Submission:
     runs = {row.run for row in checked.accepted}
     days = {row.performed_on for row in checked.accepted}
     counts = checked.counts
@@ -231,7 +234,19 @@ def _submission(delivery: _Delivery, checked: Checked, said: dict[str, Any]) -> 
         held=counts.held,
         rejected=counts.rejected,
         report=said,
+        tells_arm=_tells_arm(delivery, known),
     )
+
+
+def _tells_arm(delivery: _Delivery, known: Known) -> bool:
+    """Whether a row could be of a biomarker that tells the arm: one whose name is not known could be meant so."""
+    biomarkers = known.reference.biomarkers.values()
+    if not any(each.tells_arm for each in biomarkers):
+        return False
+    harmless = {
+        squeezed(name) for each in biomarkers if not each.tells_arm for name in (each.code, each.name, *each.aliases)
+    }
+    return any(squeezed(name or "") not in harmless for name in {row.biomarker for row in delivery.payload.rows})
 
 
 def _keep_file(submission: Submission, delivery: _Delivery) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from django.db import connection
 from django.utils import timezone
 
-from measurements.models import HeldRow, HeldRowOutcome, Query, QueryNote, Specimen, Submission
+from measurements.models import Biomarker, HeldRow, HeldRowOutcome, Query, QueryNote, Specimen, Submission
 from measurements.selectors.reference import Recorded
 from measurements.services.queries import BY_HAND, SEVERAL_VALUES, announce_queries
 from measurements.validation import AcceptedRow, Checked, Reference
@@ -53,18 +53,27 @@ class Stored:
 
     results: int
     changes_analysis: bool
+    is_told: bool
+    """Whether the new version of the data may be told to all: what tells an arm alone makes none."""
 
 
 def store_rows(submission: Submission, checked: Checked, recorded: Mapping[int, Recorded]) -> Stored:
     """Write the accepted rows of a batch; `recorded` are the results that corrections replace."""
     rows = sorted(checked.accepted, key=_natural_order)
-    specimens = _make_specimens(submission, checked, rows)
+    telling = _telling(submission)
+    specimens = _make_specimens(submission, checked, rows, telling)
     results = [row for row in rows if row.disposition in {"created", "corrected"}]
     _copy_results(submission, results, specimens, recorded)
     _hold(submission, [row for row in rows if row.disposition == "held"])
     _settle_queries(submission, [row for row in results if row.disposition == "corrected"])
     _open_queries(submission, checked, results)
-    return Stored(len(results), any(_is_analysable(row) for row in results))
+    analysed = [row for row in results if _is_analysable(row)]
+    return Stored(len(results), bool(analysed), any(row.biomarker_pk not in telling for row in analysed))
+
+
+def _telling(submission: Submission) -> set[int]:
+    """The biomarkers whose values tell the arm."""
+    return set(Biomarker.objects.filter(trial=submission.trial_id, tells_arm=True).values_list("pk", flat=True))
 
 
 def _natural_order(row: AcceptedRow) -> tuple[str, str, str, str, int]:
@@ -76,13 +85,18 @@ def _is_analysable(row: AcceptedRow) -> bool:
     return row.status in {"final", "corrected"} or row.disposition == "corrected"
 
 
-def _make_specimens(submission: Submission, checked: Checked, rows: Sequence[AcceptedRow]) -> dict[str, int]:
-    """Make the specimens that rows of participant and visit need; drawn when their first value was collected."""
+def _make_specimens(
+    submission: Submission, checked: Checked, rows: Sequence[AcceptedRow], telling: set[int]
+) -> dict[str, int]:
+    """Make the specimens that rows of participant and visit need; drawn when their first value was collected.
+
+    What tells an arm says nothing of its specimen, which others see as soon as something else is measured in it.
+    """
     waiting = {row.specimen for row in rows if row.disposition in {"created", "corrected"}}
     missing = sorted((new for new in checked.new_specimens if new.id in waiting), key=lambda new: new.id)
     if not missing:
         return {}
-    drawn = _first_collected(rows)
+    drawn = _first_collected(row for row in rows if row.biomarker_pk not in telling)
     made = Specimen.objects.bulk_create(
         Specimen(
             trial_id=submission.trial_id,

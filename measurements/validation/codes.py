@@ -73,6 +73,12 @@ _TABLE = (
         'Send "{did_you_mean}" if that is the biomarker.',
     ),
     RowCode(
+        "arm_hidden",
+        "error",
+        '"{value}" tells who has a therapy, which the roles of the sender do not show.',
+        "Ask somebody who may see the arm to record it.",
+    ),
+    RowCode(
         "assay_unknown",
         "error",
         '"{value}" is not an assay of {biomarker} at this laboratory.',

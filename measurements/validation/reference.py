@@ -71,6 +71,8 @@ class BiomarkerRef(Struct, frozen=True):
     """This laboratory's assays of it, by code, in their newest version."""
     usual_assay: str | None = None
     """Code of the assay that a row without one means; None where there is none or more than one valid today."""
+    tells_arm: bool = False
+    """Whether only people with a therapy have it, so that who may not see the arm may not record it either."""
     has_dated_assays: bool = False
     """Whether the day of a run decides which assay, or which version of one, a row means."""
 
@@ -142,3 +144,5 @@ class Reference(Struct, frozen=True):
     """Current results that are not held."""
     held: Mapping[NaturalKey, RecordedRef] = {}
     """Current results that are held; here the specimen id may be unknown to the trial."""
+    withheld_of: frozenset[Key] | None = None
+    """Participants of whom the sender may neither see nor record what tells the arm; None where nothing is withheld."""

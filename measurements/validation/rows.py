@@ -53,6 +53,7 @@ class _Batch:
         self._options = options
         self._now = reference.now
         self._trial_state = reference.trial_state
+        self._withheld_of = reference.withheld_of
         self._measurands = Measurands(reference.biomarkers.values())
         self._places = Places(reference, hold_unknown=options.unknown_specimen == "hold")
         self._records = Records(reference)
@@ -84,6 +85,9 @@ class _Batch:
         measurand = resolved.measurand
         if row.unknown:
             self._remark_unknown(number, row)
+        if self._is_withheld(resolved, place):
+            self._errors.append((number, Note("arm_hidden", "biomarker", row.biomarker)))
+            return
         if problems.notes or not (place and terms and quantity and run and measurand):
             self._errors.extend((number, note) for note in problems.notes)
             return
@@ -98,6 +102,12 @@ class _Batch:
             replicate,
         )
         self._settle(number, key, candidate, measurand, collected_at, run[1])
+
+    def _is_withheld(self, resolved: Resolved, place: Place | None) -> bool:
+        """Whether the sender may not know of such a value: nothing else is said of the row, recorded or not."""
+        if self._withheld_of is None or resolved.biomarker is None or not resolved.biomarker.tells_arm:
+            return False
+        return place is None or place.participant_pk is None or place.participant_pk in self._withheld_of
 
     def _remark_unknown(self, number: int, row: RowAsSent) -> None:
         """Name the unknown columns, the first of them in the batch: an answer need not list a million."""

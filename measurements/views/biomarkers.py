@@ -38,6 +38,7 @@ COLUMNS = (
     "may_be_negative",
     "specimen_type",
     "is_awaited",
+    "tells_arm",
     "loinc",
     "loinc_source",
     "loinc_verified",

@@ -14,6 +14,7 @@ ARM_TELLING = (
     "session.",
     "therapy_group.",
     "questionnaire.of_therapy_",
+    "results.of_therapy_",
 )
 
 # What is of the whole trial and names no participant; everything else is left out for those bound to a site.

@@ -28,6 +28,10 @@ def set_up(trial: Reference, setting: dict[str, Any]) -> Reference:
     if "window" in setting:
         first, last = map(date.fromisoformat, setting["window"])
         trial = replace(trial, windows={("PNI-081", "six_months"): (first, last)})
+    if "telling" in setting:
+        telling = {code: replace(each, tells_arm=code == setting["telling"]) for code, each in trial.biomarkers.items()}
+        everybody = frozenset(each.pk for each in trial.participants.values())
+        trial = replace(trial, biomarkers=telling, withheld_of=everybody)
     return replace(trial, trial_state=setting.get("trial_state", "open"))
 
 
