@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from measurements.models import Biomarker, Query, QueryNote, Result, Submission
@@ -154,8 +155,12 @@ def reopen_query(*, query: Query, by: Actor, reason: str) -> Query:
 def announce_queries(opened: Sequence[Query], *, laboratory: Laboratory | None) -> None:
     """Tell webhooks that queries of one trial were opened; `laboratory` is the one whose results they are about.
 
-    Their ids are told and nothing of what they ask: who may read a query finds it by its id.
+    Their ids are told and nothing of what they ask: who may read a query finds it by its id. Of those about what tells
+    an arm nobody is told.
     """
+    telling = Q(biomarker__tells_arm=True) | Q(result__biomarker__tells_arm=True)
+    hidden = set(Query.objects.filter(telling, pk__in=[each.pk for each in opened]).values_list("pk", flat=True))
+    opened = [each for each in opened if each.pk not in hidden]
     if opened:
         trial = opened[0].trial
         told = {

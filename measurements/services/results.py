@@ -206,7 +206,12 @@ def _store(delivery: _Delivery, known: Known, checked: Checked, status: int) -> 
 
 
 def _announce(submission: Submission) -> None:
-    """Tell webhooks that a delivery was recorded: its counts, which its sender was answered too."""
+    """Tell webhooks that a delivery was recorded: its counts, which its sender was answered too.
+
+    Of one that tells an arm nobody is told: who looks after webhooks reads what they were sent.
+    """
+    if submission.tells_arm:
+        return
     counts = ("received", "created", "unchanged", "corrected", "held", "rejected")
     told = {
         "submission": str(submission.reference),
