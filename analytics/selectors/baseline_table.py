@@ -193,6 +193,8 @@ def _biomarkers(state: Freshness, arms: Sequence[Arm]) -> Iterable[BiomarkerRow]
         .select_related("biomarker")
         .order_by("biomarker__position", "biomarker_id")
     )
+    if not arms:  # how many have what only a therapy brings tells how many had one
+        described = described.filter(biomarker__tells_arm=False)
     numbers: dict[Biomarker, dict[str, Any]] = defaultdict(dict)
     for each in described:
         numbers[each.biomarker][each.arm] = each.numbers

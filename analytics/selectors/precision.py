@@ -79,6 +79,7 @@ def pooled_precision(trial: Trial, visit: Visit, by: Actor) -> PooledPrecision:
     if is_after_comparison(trial, visit):  # pairs that stay away would tell who crossed over
         return PooledPrecision(state, (), UNKNOWN_CORRELATION, factor)
     described = ArmDescription.objects.filter(run=state.run, visit=visit, arm=POOLED).select_related("biomarker")
+    described = described.filter(biomarker__tells_arm=False)
     outcomes = tuple(_outcome(each, factor) for each in described) if state.run else ()
     known = [each.correlation for each in outcomes if each.correlation is not None and each.pairs >= LEAST_PAIRS]
     return PooledPrecision(state, outcomes, median(known) if known else UNKNOWN_CORRELATION, factor)
