@@ -50,6 +50,26 @@ CREATE TRIGGER refuse_truncate_measurements_specimenevent BEFORE TRUNCATE ON mea
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 """
 
+# Trials that chose these questionnaires before it was said of a biomarker that it tells the arm; their deliveries too.
+KNOWN_TO_TELL_THE_ARM = """
+DO $$ BEGIN
+    IF EXISTS (SELECT 1 FROM measurements_biomarker WHERE code IN ('CEQ', 'WAISR', 'CARE') AND NOT tells_arm) THEN
+        PERFORM set_config('studyplatform.event_id', nextval('audit_event_number')::text, true);
+        UPDATE measurements_biomarker SET tells_arm = true, is_awaited = false WHERE code IN ('CEQ', 'WAISR', 'CARE');
+        INSERT INTO trials_auditevent
+            (id, actor_kind, actor_name, verb, target_kind, target_name, reason, detail, sha256)
+        VALUES (current_setting('studyplatform.event_id')::bigint, 'process', 'upgrade', 'biomarkers.tell_arm', '', '',
+            'Only people with a therapy answer these questionnaires.', '{}', '');
+        PERFORM set_config('studyplatform.event_id', '', true);
+        ALTER TABLE measurements_submission DISABLE TRIGGER refuse_change_measurements_submission;
+        UPDATE measurements_submission s SET tells_arm = true WHERE EXISTS (
+            SELECT 1 FROM measurements_result r JOIN measurements_biomarker b ON b.id = r.biomarker_id
+            WHERE r.submission_id = s.id AND b.tells_arm);
+        ALTER TABLE measurements_submission ENABLE TRIGGER refuse_change_measurements_submission;
+    END IF;
+END $$;
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [("measurements", "0005_laboratory"), ("trials", "0002_protect")]
@@ -67,4 +87,5 @@ class Migration(migrations.Migration):
         append_only("measurements_submissionfile"),
         mutable("measurements_columnmapping"),
         bookkeeping("measurements_upload"),
+        migrations.RunSQL(KNOWN_TO_TELL_THE_ARM, migrations.RunSQL.noop),
     ]

@@ -20,8 +20,9 @@ Questionnaires about a therapy or a therapist (CEQ, WAI-SR, CARE) are awaited of
 worklist counts them as missing, because who can answer them may tell the arm. A recorded value tells it too. So their
 values, sheets, queries and deliveries, and the sittings that hold nothing else, are shown, counted, listed and exported
 only where the reader may see the arm; nothing marks what is withheld elsewhere. Who may not see the arm cannot record
-them (`arm_hidden`), whether or not something is recorded. They are never entered twice in a batch. A laboratory may send
-them and reads what it sent. A trial says the same of a biomarker of its own by “Only people with a therapy have it”.
+them (`arm_hidden`), whether or not something is recorded. They are never entered twice in a batch. A laboratory may
+send them and reads what it sent. A trial says the same of a biomarker of its own by “Only people with a therapy have
+it”.
 """
 
 
