@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from analytics.statistics.limits import fisher_p
 from trials.access import Actor, has_permission, sees_effects
 from trials.models import Allocation, Trial
 from trials.permissions import Permission
@@ -82,6 +81,8 @@ def plate_balance(trial: Trial, by: Actor) -> PlateBalance | None:
 
 def unevenness(counts: tuple[int, ...], randomized: tuple[int, ...]) -> float:
     """Return the probability that chance spreads arms at least as unevenly over a plate as `counts`."""
+    from analytics.statistics.limits import fisher_p  # scipy, which web processes do not start with
+
     here, everybody = sum(counts), sum(randomized)
     tests = [
         fisher_p(count, here, total - count, everybody - here) for count, total in zip(counts, randomized, strict=True)

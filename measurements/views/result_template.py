@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Iterator
+from datetime import datetime, time
 
-import xlsxwriter
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from measurements.models import FileFormat
@@ -37,8 +38,11 @@ def _lines(trial: Trial, by: Actor) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _workbook(lines: Iterator[tuple[str, str, str, str]]) -> bytes:
+    import xlsxwriter  # not with the web server's start
+
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
+        book.set_properties({"created": datetime.combine(timezone.localdate(), time.min)})
         text, head = book.add_format({"num_format": "@"}), book.add_format({"num_format": "@", "bold": True})
         sheet = book.add_worksheet("results")
         sheet.freeze_panes(1, 0)

@@ -18,7 +18,7 @@ from trials.services.randomization import randomize_participant
 pytestmark = pytest.mark.browser
 DAY = date(2026, 3, 1)
 # Pages of a library that need a state of their own, and addresses that answer with files or parts of pages.
-LEFT_OUT = ("account_", "mfa_", "api-", "trial-overview-part")
+LEFT_OUT = ("account_", "mfa_", "api-", "fhir", "trial-overview-part")
 
 
 def named_routes(patterns: list, seen: tuple[str, ...] = ()) -> Iterator[tuple[str, frozenset[str]]]:

@@ -359,7 +359,7 @@ def test_a_bad_row_of_a_file_is_told_and_never_saved(bench, choose, row, code, e
     page = answer.content.decode()
     assert code in page
     assert "Row 1 (line 2) would not be saved." in page
-    assert "No row can be saved." in page
+    assert "No row can be saved" in page
     address = f"/trials/{bench.trial.slug}/uploads/{Upload.objects.get().reference}/save/"
     refused = answer.client.post(address, {"on_error": "reject_rows"}, follow=True)
     assert "Nothing was saved" in refused.content.decode()

@@ -147,17 +147,18 @@ def test_a_member_of_one_site_sees_that_site_alone(with_token) -> None:
     assert enrol(client, site="ghent").status_code == 403
 
 
+def told(answer) -> dict[str, str]:
+    """The headers, but for what is left of the token's requests: the second of two has one less."""
+    return {name: value for name, value in answer.headers.items() if name != "RateLimit-Remaining"}
+
+
 @pytest.mark.parametrize("path", READS)
 def test_a_foreign_trial_is_a_missing_trial_byte_for_byte(with_token, path) -> None:
     make_trial("foreign")
     client = with_token(make_member(make_trial(), "principal_investigator"))
     foreign = client.get(f"/api/v1/trials/foreign/{path}")
     missing = client.get(f"/api/v1/trials/missing/{path}")
-    assert (foreign.status_code, foreign.content, dict(foreign.headers)) == (
-        404,
-        missing.content,
-        dict(missing.headers),
-    )
+    assert (foreign.status_code, foreign.content, told(foreign)) == (404, missing.content, told(missing))
 
 
 @pytest.mark.parametrize("path", ["participants/", "participants/T-001-F/randomize/"])

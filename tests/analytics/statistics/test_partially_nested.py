@@ -137,8 +137,8 @@ def test_unit_changes_nothing_else(nested_trial):
     )
     second = estimate_partially_nested(scaled, np.where(group < 0, -1, 90 - group), "treatment")[0]
     assert (second.estimate / 1000, second.standard_error / 1000, second.df) == pytest.approx(
-        (first.estimate, first.standard_error, first.df), rel=1e-8
-    )
+        (first.estimate, first.standard_error, first.df), rel=1e-6
+    )  # as far as the optimum is found: the digits after that differ between processors
 
 
 def test_refusals(nested_trial, five_participants):

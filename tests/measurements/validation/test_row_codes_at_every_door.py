@@ -4,12 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 from openpyxl import Workbook
 
 from measurements.validation import (
@@ -25,6 +23,7 @@ from measurements.validation import (
 from measurements.validation.columns import Cell, header_at, proposed_plan, rows_of
 from measurements.validation.files import read_file
 from measurements.validation.returned import located
+from tests.measurements.validation.test_row_code_wording import set_up
 
 GOLDEN = json.loads((Path(__file__).parent / "row_codes.json").read_text(encoding="utf-8"))
 GOOD = {"specimen": "S-081-6M-P1", "biomarker": "IL6", "value": "1.83", "unit": "pg/mL"}
@@ -85,14 +84,6 @@ DOORS: dict[str, Callable[[Rows], Decoded]] = {
 }
 # Every cell of a table is one text; only JSON can send something else.
 JSON_ALONE = {"field_not_text"}
-
-
-def set_up(trial: Reference, setting: Mapping[str, Any]) -> Reference:
-    """The trial of conftest.py with what one golden case changes."""
-    if "window" in setting:
-        first, last = map(date.fromisoformat, setting["window"])
-        trial = replace(trial, windows={("PNI-081", "six_months"): (first, last)})
-    return replace(trial, trial_state=setting.get("trial_state", "open"))
 
 
 def without_line(finding: Finding, cells: Sequence[Cell]) -> dict[str, Any]:
