@@ -1,6 +1,7 @@
 """Specimens as people enter them: registered, scanned, received, noted, corrected, parted, packed, and printed."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -16,6 +17,10 @@ PLANNED = "planned"
 SHEETS = {"3x8": _("24 a sheet, 70 × 37 mm"), "5x13": _("65 a sheet, 38 × 21 mm")}
 PLACES = {"3x8": 24, "5x13": 65}
 MOST_BLANK = 650
+
+
+def _now() -> datetime:
+    return timezone.now()
 
 
 class MomentField(forms.DateTimeField):
@@ -76,7 +81,7 @@ class ScanForm(forms.Form):
 class ReceiveForm(forms.Form):
     """One specimen arrived."""
 
-    received_at = MomentField(label=_("Received at"), initial=timezone.now)
+    received_at = MomentField(label=_("Received at"), initial=_now)
     condition = forms.ChoiceField(label=_("Condition"), choices=Specimen.Condition.choices)
     place = forms.CharField(max_length=120, required=False, label=_("Put into"), help_text=_("Freezer, rack, box."))
     note = forms.CharField(max_length=500, required=False, label=_("Note"), help_text=_("Without names."))
@@ -95,7 +100,7 @@ class NoteForm(forms.Form):
 class DestroyForm(forms.Form):
     """A specimen was destroyed, for a reason."""
 
-    destroyed_at = MomentField(label=_("Destroyed at"), initial=timezone.now)
+    destroyed_at = MomentField(label=_("Destroyed at"), initial=_now)
     note = forms.CharField(max_length=500, label=_("Why"), help_text=_("Without names."))
 
 
@@ -122,7 +127,7 @@ class SendForm(forms.Form):
 
     site = forms.ModelChoiceField(queryset=Site.objects.none(), label=_("From"), empty_label=None)
     laboratory = forms.ModelChoiceField(queryset=Laboratory.objects.none(), label=_("To"), empty_label=None)
-    sent_at = MomentField(label=_("Sent at"), initial=timezone.now)
+    sent_at = MomentField(label=_("Sent at"), initial=_now)
     cooling = forms.ChoiceField(label=_("Kept at"), choices=Shipment.Cooling.choices)
     carrier = forms.CharField(max_length=120, required=False, label=_("Carrier and tracking number"))
     identifiers = forms.CharField(
@@ -142,7 +147,7 @@ class SendForm(forms.Form):
 class ArrivalForm(forms.Form):
     """When a parcel was opened, and each specimen's condition as `condition-<key>` beside it."""
 
-    received_at = MomentField(label=_("Received at"), initial=timezone.now)
+    received_at = MomentField(label=_("Received at"), initial=_now)
     place = forms.CharField(max_length=120, required=False, label=_("All put into"), help_text=_("Freezer, rack, box."))
 
 
