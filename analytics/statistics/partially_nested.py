@@ -40,6 +40,8 @@ METHODS: Final[dict[Inference, str]] = {
 MOST_STEPS: Final = 200
 CONVERGED: Final = 1e-22
 STARTS: Final = (0.01, 0.1, 0.3, 1.0)
+FLAT: Final = 1e-14
+"""A direction this much flatter than the steepest is rounding: no step can be computed from it."""
 SMALLEST_STEP: Final = 2.0**-40
 LEAST_RESIDUAL: Final = 1e-10
 """A residual variance below this share of the ordinary one: the likelihood runs to a model without residuals."""
@@ -276,7 +278,10 @@ def _step(variances: Floats, score: Floats, free: np.ndarray, x: Floats, y: Floa
     step = np.zeros(len(parts))
     for expected in (False, True):
         information = _information(variances, x, y, parts, expected=expected)[np.ix_(free, free)]
-        if np.all(np.isfinite(information)) and np.min(np.linalg.eigvalsh(information)) > 0:
+        if not np.all(np.isfinite(information)):
+            continue
+        curvature = np.linalg.eigvalsh(information)  # ascending
+        if curvature[0] > FLAT * curvature[-1]:
             step[free] = np.linalg.solve(information, score[free])
             return step
     return None
